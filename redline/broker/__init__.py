@@ -1,0 +1,1 @@
+"""The broker: what enters the log is written to every open stream of its org. It knows no HTTP and no kind."""

@@ -1,0 +1,27 @@
+"""The little that a subscription needs of a connection.
+
+The law of this module: nothing here waits. Whoever provides a sink calls the subscription's ``pause``, ``resume`` and ``lost`` when the
+connection's buffer fills, drains, or the connection goes; the sink itself only takes bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Sink(Protocol):
+    """Where one subscriber's bytes go."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take whole frames, already wrapped. May raise when the connection is going: the caller then drops the subscriber."""
+
+    def finish(self, frames: bytes, /) -> None:
+        """Take the last frames (not wrapped), end the body, and close once everything is sent. Must not raise."""
+
+    def abort(self) -> None:
+        """Close at once, whatever is unsent. Must not raise."""
+
+
+def unwrapped(data: bytes) -> bytes:
+    """Return ``data`` as it is: the framing of a sink that has none."""
+    return data

@@ -1,0 +1,88 @@
+"""One timer for all streams.
+
+The law of this module: a stream costs no timer of its own. Each entry stands in one slot of the wheel, and the clock is asked only for the
+next slot that holds anything. An entry is called at its slot's beginning, so up to one slot early and never late: heartbeats have room for
+that, and a credential's end must not be overrun. It is told until when it should do what is due, and asks again for a time after that.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from redline.clock import Clock, Timer
+
+
+class Entry(Protocol):
+    """What stands on the wheel. ``slot`` belongs to the wheel; it is -1 off it."""
+
+    slot: int
+
+    def tick(self, now: float, until: float) -> None:
+        """Do at ``now`` what is due before ``until`` (monotonic seconds). May come after the entry was removed. Must not raise."""
+
+
+class Wheel:
+    """Entries by the time at which they want to be called."""
+
+    def __init__(self, clock: Clock, granularity: float) -> None:
+        """Take where time comes from, and a slot's width in seconds."""
+        self._clock = clock
+        self._width = granularity
+        self._slots: dict[int, dict[Entry, None]] = {}
+        self._order: list[int] = []
+        self._timer: Timer | None = None
+        self._next = math.inf
+
+    def __len__(self) -> int:
+        """Return how many entries wait."""
+        return sum(map(len, self._slots.values()))
+
+    def put(self, entry: Entry, when: float) -> None:
+        """Have ``entry`` called at ``when`` (monotonic seconds), instead of whenever it was to be called before."""
+        self.remove(entry)
+        slot = math.floor(when / self._width)
+        entries = self._slots.get(slot)
+        if entries is None:
+            entries = self._slots[slot] = {}
+            heapq.heappush(self._order, slot)
+            if slot < self._next:
+                self._arm(slot)
+        entries[entry] = None
+        entry.slot = slot
+
+    def remove(self, entry: Entry) -> None:
+        """Do not call ``entry``. Harmless when it is not on the wheel."""
+        entries = self._slots.get(entry.slot)
+        if entries is not None:
+            entries.pop(entry, None)
+        entry.slot = -1
+
+    def stop(self) -> None:
+        """Call nobody any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._slots.clear()
+        self._order.clear()
+        self._timer, self._next = None, math.inf
+
+    def _arm(self, slot: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next = slot
+        self._timer = self._clock.call_at(slot * self._width, self._turn)
+
+    def _turn(self) -> None:
+        now = self._clock.monotonic()
+        self._timer, self._next = None, math.inf
+        while self._order and self._order[0] * self._width <= now:
+            slot = heapq.heappop(self._order)
+            for entry in self._slots.pop(slot):
+                entry.slot = -1
+                entry.tick(now, now + self._width)
+        while self._order and not self._slots[self._order[0]]:
+            del self._slots[heapq.heappop(self._order)]
+        if self._order:
+            self._arm(self._order[0])

@@ -1,0 +1,78 @@
+"""Time as a parameter.
+
+The law of this module: nothing in Redline asks the operating system what time it is, but through a :class:`Clock`. Two clocks are in
+one because two questions are: *when* something is (``time``, which a token's ``exp`` is compared with) and *how long* something took
+(``monotonic``, which no administrator can turn back).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
+)
+
+
+class Timer(Protocol):
+    """What a scheduled call can be told."""
+
+    def cancel(self) -> None:
+        """Do not make the call. Harmless after it was made."""
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def time(self) -> float:
+        """Return seconds since the Unix epoch."""
+
+    def monotonic(self) -> float:
+        """Return seconds since some fixed moment; never goes back."""
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Call ``callback`` on the event loop once ``monotonic()`` has reached ``when``."""
+
+
+class SystemClock:
+    """The machine's time, and the running event loop's timers."""
+
+    def time(self) -> float:
+        """Return seconds since the Unix epoch."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return seconds since some fixed moment."""
+        return time.monotonic()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Schedule on the running loop, whose own clock may start elsewhere."""
+        return asyncio.get_running_loop().call_later(max(0.0, when - time.monotonic()), callback)
+
+
+def rfc3339(seconds: float) -> str:
+    """Return ``seconds`` since the Unix epoch as RFC 3339 in UTC with ``Z`` and milliseconds, as every time on the wire is."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def parse_rfc3339(text: str) -> float:
+    """Return the seconds since the Unix epoch that ``text`` names; what is finer than a microsecond is cut off.
+
+    Taken is RFC 3339 §5.6 with an offset, in capitals, and nothing else that ISO 8601 would allow. Raises ``ValueError``.
+    """
+    if _RFC3339.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text).timestamp()
+        except (ValueError, OverflowError):
+            pass
+    msg = "a time is RFC 3339 with an offset, as 2026-11-22T10:00:00.000Z"
+    raise ValueError(msg)

@@ -1,0 +1,182 @@
+"""Entry points -> objects.
+
+The law of this module: whatever fails names the distribution and the entry point at fault, and one look shows every fault, not the first.
+A plugin is strange code, so its import may raise anything; nothing it does there but an interrupt gets past this module. What the objects
+are is not known here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING
+
+from redline.errors import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EntryPointSource = Callable[[str], Iterable[metadata.EntryPoint]]
+"""Where entry points come from: takes a group's name, returns that group's."""
+
+_VALUE = re.compile(r"(?P<module>\w+(?:\.\w+)*)\s*(?::\s*(?P<attributes>\w+(?:\.\w+)*)\s*)?(?:\[[^\]]*\]\s*)?")
+"""The syntax of an entry point's value: a module, an attribute of it, and extras (which mean nothing any more)."""
+_LONGEST_REASON = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One object and who brought it.
+
+    ``entry_point`` is its name, ``value`` where it leads (``package.module:attribute``), ``distribution`` and ``version`` who installed it.
+    """
+
+    obj: object
+    entry_point: str
+    value: str
+    distribution: str
+    version: str
+
+    @property
+    def owner(self) -> str:
+        """The distribution and the entry point, as messages name them."""
+        return owner(self.distribution, self.version, self.entry_point)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with one entry point. ``error`` is what was raised, if something was."""
+
+    distribution: str
+    version: str
+    entry_point: str
+    message: str
+    error: BaseException | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        """Return the fault as one line that names the culprit."""
+        return f"{owner(self.distribution, self.version, self.entry_point)}: {self.message}"
+
+
+class DiscoveryError(StartupError):
+    """Plugins that are installed and cannot be used; ``faults`` holds one row each, and the message one line each."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        """Take the faults; at least one."""
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = tuple(faults)
+
+
+def owner(distribution: str, version: str, entry_point: str) -> str:
+    """Return how messages name an entry point: ``acme-kinds 1.0, entry point 'acme.thing'``."""
+    return f"{' '.join(part for part in (distribution, version) if part)}, entry point {entry_point!r}"
+
+
+def reason(error: BaseException) -> str:
+    """Return ``error`` as a part of one line: its type and what it says, cut at 300 characters. Never raises."""
+    try:
+        said = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - a plugin's exception may not even be printable
+        said = "(it cannot say what)"
+    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
+
+
+def installed(group: str) -> Iterable[metadata.EntryPoint]:
+    """Return the entry points of ``group`` of everything installed; of two copies of one distribution the one that imports would use."""
+    return metadata.entry_points(group=group)
+
+
+def survey(group: str, source: EntryPointSource = installed) -> tuple[list[Found], list[Fault]]:
+    """Return what the entry points of ``group`` lead to, and what is wrong with the others, both sorted by entry point. Never raises."""
+    try:
+        entry_points = list(source(group))
+    except Exception as error:  # noqa: BLE001 - metadata is written by strangers' build tools
+        message = f"the installed entry points cannot be read ({reason(error)}); look for a broken entry_points.txt"
+        return [], [Fault("unknown distribution", "", group, message, error)]
+    found: list[Found] = []
+    faults: list[Fault] = []
+    for entry_point, distribution, version in _once(entry_points):
+        try:
+            obj = _load(entry_point.value)
+        except _CannotLoadError as error:
+            faults.append(Fault(distribution, version, entry_point.name, str(error), error.__cause__))
+        else:
+            found.append(Found(obj, entry_point.name, entry_point.value, distribution, version))
+    return found, faults
+
+
+def discover(group: str, source: EntryPointSource = installed) -> list[Found]:
+    """Return what the entry points of ``group`` lead to, sorted by entry point.
+
+    Raises :class:`DiscoveryError` with every fault. A caller that wants to look at them instead asks :func:`survey`.
+    """
+    found, faults = survey(group, source)
+    if faults:
+        raise DiscoveryError(faults) from faults[0].error
+    return found
+
+
+class _CannotLoadError(Exception):
+    """An entry point leads nowhere; the message says why, the cause is what was raised on the way."""
+
+
+def _once(entry_points: Iterable[metadata.EntryPoint]) -> list[tuple[metadata.EntryPoint, str, str]]:
+    """Return each entry point once, with its distribution's name and version, in a fixed order.
+
+    One distribution may be found twice on the path (an editable install beside its build folder). The same name, leading to the same
+    place, of the same distribution is that, and no second plugin. Two that differ are both kept, for the caller to judge.
+    """
+    unique: dict[tuple[str, str, str], tuple[metadata.EntryPoint, str, str]] = {}
+    for entry_point in entry_points:
+        distribution, version = _distribution(entry_point)
+        key = (entry_point.name, _normalised(distribution), "".join(entry_point.value.split()))
+        unique.setdefault(key, (entry_point, distribution, version))
+    return [unique[key] for key in sorted(unique)]
+
+
+def _distribution(entry_point: metadata.EntryPoint) -> tuple[str, str]:
+    dist = entry_point.dist
+    if dist is None:
+        return "unknown distribution", ""
+    try:
+        # Metadata without a name or a version makes these None on some Pythons, and KeyError on others.
+        return str(dist.metadata["Name"] or "unnamed distribution"), str(dist.metadata["Version"] or "")
+    except Exception:  # noqa: BLE001 - a torn installation; its entry points may work all the same
+        return "unnamed distribution", ""
+
+
+def _normalised(name: str) -> str:
+    """Return the one spelling of a distribution's name (the packaging rule for comparing them)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _load(value: str) -> object:
+    match = _VALUE.fullmatch(value.strip())
+    if match is None:
+        msg = f"its value {value!r:.200} is not of the form package.module:attribute"
+        raise _CannotLoadError(msg)
+    module = match["module"]
+    try:
+        obj: object = import_module(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module may also call sys.exit
+        msg = f"importing {module} failed: {reason(error)}"
+        raise _CannotLoadError(msg) from error
+    walked = module
+    for attribute in filter(None, (match["attributes"] or "").split(".")):
+        try:
+            obj = getattr(obj, attribute)
+        except KeyboardInterrupt:
+            raise
+        except AttributeError as error:
+            msg = f"{walked} has no attribute {attribute!r}"
+            raise _CannotLoadError(msg) from error
+        except BaseException as error:  # a module may compute its attributes
+            msg = f"reading {attribute!r} of {walked} failed: {reason(error)}"
+            raise _CannotLoadError(msg) from error
+        walked = f"{walked}.{attribute}"
+    return obj

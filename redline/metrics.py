@@ -1,0 +1,156 @@
+"""The counters and gauges, in one place.
+
+The law of this module: a name on ``/metrics`` is decided here and nowhere else, its labels come from a bounded set, and counting costs the
+hot path one call of a child that was bound before. Each :class:`Metrics` has a registry of its own: two services in one process, or two
+tests, never meet. No org, no token and no address is ever a label.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.metrics import MetricWrapperBase
+
+from redline.errors import RedlineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from prometheus_client.metrics_core import Metric
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+"""The media type of :meth:`Metrics.render`."""
+CLOSE_REASONS = (
+    "client",
+    "end_of_history",
+    "internal",
+    "log_unavailable",
+    "max_age",
+    "over_capacity",
+    "rate_limited",
+    "shutdown",
+    "slow_subscriber",
+    "stalled",
+    "token_expired",
+    "token_revoked",
+)
+"""Why streams end: the reasons of ``stream.closing`` (contract §1), the client's own going (``client``), and a reader that took nothing for
+so long that its connection was aborted (``stalled``)."""
+GAP_REASONS = ("evicted", "unknown")
+EVICTION_REASONS = ("age", "bytes", "ceiling", "count")
+"""Why the log lets events go: their age, the org's bytes, all orgs' bytes together, the org's number of events."""
+MOST_LABELS = 1000
+"""The most values of one label; what comes after them counts as :data:`OTHER`."""
+OTHER = "other"
+
+_VALIDATION_BUCKETS = (0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.01, 0.1, 1.0)
+
+_M = TypeVar("_M", bound=MetricWrapperBase)
+
+
+class Children(dict[str, _M], Generic[_M]):
+    """The children of a metric with one label: ``children["evicted"].inc()``. One that is new is made on first use."""
+
+    def __init__(self, parent: _M, values: Iterable[str] = ()) -> None:
+        """Bind the children of ``values`` now, so that they are shown from the start, as 0."""
+        super().__init__()
+        self._parent = parent
+        for value in values:
+            self[value] = parent.labels(value)
+
+    def __missing__(self, value: str) -> _M:
+        """Make a child, as long as there are not too many."""
+        if len(self) >= MOST_LABELS:
+            return self._parent.labels(OTHER)
+        child = self[value] = self._parent.labels(value)
+        return child
+
+
+class Metrics:
+    """What the service counts. Attributes are prometheus_client's own objects, or :class:`Children` of them."""
+
+    def __init__(self, kinds: Iterable[str] = (), *, version: str | None = None) -> None:
+        """Make all of them at 0. ``kinds`` are the installed kinds; ``version`` defaults to that of the installed distribution."""
+        kinds = tuple(kinds)
+        registry = self._registry = CollectorRegistry(auto_describe=False)
+
+        self.streams_open = Gauge("redline_streams_open", "Streams that are open now.", registry=registry)
+        self.streams_opened = Counter("redline_streams_opened", "Streams that were opened.", registry=registry)
+        closed = Counter("redline_streams_closed", "Streams that ended, by reason.", ["reason"], registry=registry)
+        self.streams_closed = Children(closed, CLOSE_REASONS)
+        self.slow_subscribers = Counter(
+            "redline_slow_subscribers", "Streams that were paused because their reader did not keep up.", registry=registry
+        )
+
+        published = Counter("redline_events_published", "Events appended to the log, by kind.", ["kind"], registry=registry)
+        self.events_published = Children(published, kinds)
+        refused = Counter("redline_publish_refused", "Events that were refused, by the error's code.", ["code"], registry=registry)
+        self.publish_refused = Children(refused, _codes())
+        validation = Histogram(
+            "redline_validation_seconds",
+            "How long a kind's validator held the event loop, by kind.",
+            ["kind"],
+            buckets=_VALIDATION_BUCKETS,
+            registry=registry,
+        )
+        self.validation_seconds = Children(validation, kinds)
+
+        self.deliveries = Counter("redline_deliveries", "Event frames written to streams.", registry=registry)
+        self.replayed_events = Counter("redline_replayed_events", "Those of them that came from history.", registry=registry)
+        gaps = Counter("redline_gaps", "Gaps told to readers, by reason.", ["reason"], registry=registry)
+        self.gaps = Children(gaps, GAP_REASONS)
+
+        self.orgs = Gauge("redline_orgs", "Orgs that are remembered.", registry=registry)
+        self.log_events = Gauge("redline_log_events", "Events that are retained.", registry=registry)
+        self.log_bytes = Gauge("redline_log_bytes", "Bytes of the events that are retained.", registry=registry)
+        evicted = Counter("redline_log_evicted", "Events that the log let go, by reason.", ["reason"], registry=registry)
+        self.log_evicted = Children(evicted, EVICTION_REASONS)
+
+        Info("redline_build", "What is running.", registry=registry).info({"version": _version() if version is None else version})
+        ProcessCollector(registry=registry)
+
+    def render(self) -> bytes:
+        """Return all of them in Prometheus' text format."""
+        return generate_latest(_WithoutCreated(self._registry))
+
+
+class _WithoutCreated(CollectorRegistry):
+    """A registry as seen without the ``_created`` times that the library adds: each would double the number of series.
+
+    (The library's own switch for that is one for the whole process.)
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__()
+        self._all = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._all.collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+
+
+def _codes() -> list[str]:
+    """Return the codes of all errors that the service answers with."""
+    classes = [RedlineError]
+    for each in classes:
+        classes.extend(each.__subclasses__())
+    return sorted({each.code for each in classes})
+
+
+def _version() -> str:
+    try:
+        return metadata.version("redline")
+    except metadata.PackageNotFoundError:  # run from a source tree
+        return "unknown"

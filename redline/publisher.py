@@ -1,0 +1,141 @@
+"""The one place where a kind's validator meets the broker.
+
+The law of this module: an event is checked once, here, and leaves as opaque bytes. What a validator returns is not trusted but checked for
+being one clean JSON text, and a validator that breaks its promise is named: its fault is not the caller's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import TYPE_CHECKING, Final, cast
+
+from redline.clock import parse_rfc3339, rfc3339
+from redline.envelope import Envelope, parse_key
+from redline.errors import Detail, Internal, InvalidPayload, PayloadTooLarge, UnknownKind
+from redline.eventlog.contract import Draft
+from redline.kinds.contract import PayloadError
+from redline.kinds.registry import clean_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redline.auth.principal import Principal
+    from redline.broker.broker import Broker
+    from redline.clock import Clock
+    from redline.errors import RedlineError
+    from redline.eventlog.contract import Appended
+    from redline.kinds.registry import KindRegistry, RegisteredKind
+    from redline.metrics import Metrics
+
+_logger = logging.getLogger(__name__)
+
+AHEAD_SECONDS: Final = 300.0
+"""How far ahead of this server's clock a publisher's ``at`` may be (contract §2)."""
+_MEMBERS: Final = frozenset({"kind", "data", "org", "key", "at"})
+_SHOWN: Final = 64
+
+
+class Publisher:
+    """Turns what a principal sends into envelopes, and appends them."""
+
+    def __init__(self, kinds: KindRegistry, broker: Broker, clock: Clock, metrics: Metrics) -> None:
+        """Take the installed kinds, where envelopes go, where time comes from, and where to count."""
+        self._kinds = kinds
+        self._broker = broker
+        self._clock = clock
+        self._metrics = metrics
+
+    def prepare(self, principal: Principal, event: object) -> Draft:
+        """Return the draft of one event, as parsed from JSON; nothing is published yet.
+
+        Raises ``InvalidPayload`` (with pointers into the event), ``UnknownKind``, ``Forbidden``, ``PayloadTooLarge``, or ``Internal`` where
+        the kind's plugin is at fault.
+        """
+        if not isinstance(event, dict):
+            raise _invalid("", "An event is a JSON object with kind and data.", "object_type")
+        if unknown := sorted(event.keys() - _MEMBERS):
+            raise _invalid(_pointer(unknown[0]), "An event has kind, data, and optionally org, key and at; nothing else.", "extra_forbidden")
+        for member in ("kind", "data"):
+            if member not in event:
+                raise _invalid(f"/{member}", "An event needs this member.", "missing")
+        kind = self._kind(event["kind"])
+        principal.publish_kind(kind.name)
+        if "org" in event and event["org"] is None:
+            raise _invalid("/org", "An org is a string; leave the member out for the credential's own.", "string_type")
+        org = principal.publish_org(event.get("org"))
+        key = _key(event["key"]) if "key" in event else None
+        at = self._at(event["at"]) if "at" in event else self._clock.time()
+        data = self._validate(kind, event["data"])
+        fingerprint = b""
+        if key is not None:
+            fingerprint = hashlib.blake2b(b"%b\0%b" % (kind.name.encode(), data), digest_size=16).digest()
+        return Draft(Envelope(org, kind.name, rfc3339(at), data, kind.policy.scope), key, fingerprint)
+
+    async def publish(self, drafts: Sequence[Draft]) -> list[Appended | RedlineError]:
+        """Append drafts in order; return one answer each (see :meth:`redline.eventlog.contract.EventLog.append`)."""
+        answers = await self._broker.publish(drafts)
+        for draft, answer in zip(drafts, answers, strict=True):
+            if isinstance(answer, tuple) and not answer.duplicate:
+                self._metrics.events_published[draft.envelope.kind].inc()
+        return answers
+
+    def _kind(self, name: object) -> RegisteredKind:
+        if not isinstance(name, str):
+            raise _invalid("/kind", "A kind is a string, as run.stage.", "string_type")
+        kind = self._kinds.get(name)
+        if kind is None:
+            msg = f"No installed plugin provides the kind {name[:_SHOWN]!a}. GET /v1/kinds lists those that are."
+            raise UnknownKind(msg, details=[Detail("/kind", "No installed plugin provides this kind.", "unknown_kind")])
+        return kind
+
+    def _at(self, text: object) -> float:
+        if not isinstance(text, str):
+            raise _invalid("/at", "A time is a string, RFC 3339 with an offset.", "string_type")
+        try:
+            at = parse_rfc3339(text)
+        except ValueError as error:
+            raise _invalid("/at", f"{error}".capitalize() + ".", "datetime_parsing") from None
+        if at > self._clock.time() + AHEAD_SECONDS:
+            raise _invalid("/at", "The time is more than 5 minutes ahead of this server's clock.", "datetime_future")
+        return at
+
+    def _validate(self, kind: RegisteredKind, payload: object) -> bytes:
+        try:
+            with self._metrics.validation_seconds[kind.name].time():
+                data = kind.kind.validate(payload)
+        except PayloadError as error:
+            details = [Detail(f"/data{detail.pointer}", detail.message, detail.type) for detail in error.details]
+            msg = f"The payload does not fit {kind.name}. GET /v1/kinds/{kind.name} has its schema and an example."
+            raise InvalidPayload(msg, details=details) from None
+        except Exception as error:
+            _logger.exception("The validator of %s (%s) raised something other than PayloadError.", kind.name, kind.owner)
+            raise _plugin_fault(kind) from error
+        if isinstance(data, bytes) and len(data) > kind.policy.max_bytes:
+            msg = f"The payload has {len(data)} bytes as validated; {kind.name} takes at most {kind.policy.max_bytes}."
+            raise PayloadTooLarge(msg, details=[Detail("/data", msg, "too_long")])
+        try:
+            return clean_json(data, kind.policy.max_bytes)
+        except ValueError as error:
+            _logger.error("The validator of %s (%s) broke its promise: %s.", kind.name, kind.owner, error)  # noqa: TRY400 - no traceback to show
+            raise _plugin_fault(kind) from error
+
+
+def _key(key: object) -> str:
+    try:
+        return parse_key(key)
+    except ValueError as error:
+        raise _invalid("/key", f"{error}".capitalize() + ".", "string_pattern_mismatch") from None
+
+
+def _invalid(pointer: str, message: str, error_type: str) -> InvalidPayload:
+    return InvalidPayload(f"The event cannot be read: {message}", details=[Detail(pointer, message, error_type)])
+
+
+def _pointer(name: object) -> str:
+    return "/" + cast("str", name)[:_SHOWN].replace("~", "~0").replace("/", "~1")
+
+
+def _plugin_fault(kind: RegisteredKind) -> Internal:
+    msg = f"The plugin that provides {kind.name} ({kind.owner}) failed on this event, which was not published. Tell whoever runs this server."
+    return Internal(msg, details=[Detail("/data", "The kind's validator is at fault, not the payload.", "plugin_fault")])

@@ -1,0 +1,140 @@
+"""A plain HTTP/1.1 connection that reads a stream byte by byte.
+
+The law of this module: it shows what is on the wire. It decodes chunks and nothing else, so that a test can cut, stall, flood or look at
+single bytes; and every wait has an end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from redline.testing.events import EventParser, StreamEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PATIENCE = 10.0
+"""Seconds after which a test that still waits has failed."""
+
+
+@dataclass(slots=True)
+class StreamConnection:
+    """An open response. ``raw`` is the body as received so far, ``events`` what it dispatched."""
+
+    status: int
+    headers: dict[str, str]
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    raw: bytes = b""
+    ended: bool = False
+    """Whether the body ended properly: by its last chunk."""
+    closed: bool = False
+    """Whether the connection ended, properly or not."""
+    parser: EventParser = field(default_factory=EventParser)
+    events: list[StreamEvent] = field(default_factory=list)
+    _taken: int = 0
+
+    @classmethod
+    async def open(  # noqa: PLR0913 - a request has these parts
+        cls,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        version: str = "1.1",
+        receive_buffer: int | None = None,
+        last_event_id: str = "",
+    ) -> Self:
+        """Send a request and read the response's head. ``receive_buffer`` in bytes makes a client that is soon full."""
+        parts = urlsplit(url)
+        raw = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        raw.setblocking(False)  # noqa: FBT003 - the socket API's own
+        if receive_buffer is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.get_running_loop().sock_connect(raw, (parts.hostname or "", parts.port or 80))
+            reader, writer = await asyncio.open_connection(sock=raw, limit=receive_buffer or 2**20)
+            target = parts.path + (f"?{parts.query}" if parts.query else "")
+            fields = {"Host": parts.netloc, "Accept": "text/event-stream", **(headers or {})}
+            head = f"{method} {target} HTTP/{version}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+            writer.write(head.encode("utf-8", "surrogateescape") + b"\r\n")
+            status_line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip("\r\n").split("\r\n")
+        parsed = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        return cls(int(status_line.split()[1]), parsed, reader, writer, parser=EventParser(last_event_id=last_event_id))
+
+    async def read_body(self) -> bytes:
+        """Read to the body's end and return all of it."""
+        async with asyncio.timeout(PATIENCE):
+            if "content-length" in self.headers:
+                self._take(await self.reader.readexactly(int(self.headers["content-length"])))
+                self.ended = True
+            while not (self.ended or self.closed):
+                await self._chunk()
+        return self.raw
+
+    async def read_until(self, done: Callable[[Self], bool]) -> None:
+        """Read until ``done`` is true of this connection; ``EOFError`` when it ends before, ``TimeoutError`` when it takes too long."""
+        async with asyncio.timeout(PATIENCE):
+            while not done(self):
+                if self.ended or self.closed:
+                    msg = f"the stream ended after {len(self.events)} events: {[event.event for event in self.events[-5:]]}"
+                    raise EOFError(msg)
+                await self._chunk()
+
+    async def event(self, kind: str | None = None) -> StreamEvent:
+        """Return the next event that was not returned yet; of ``kind``, passing over others, where that is given."""
+        while True:
+            await self.read_until(lambda self: len(self.events) > self._taken)
+            event = self.events[self._taken]
+            self._taken += 1
+            if kind is None or event.event == kind:
+                return event
+
+    async def collect(self, number: int, *, control: bool = False) -> list[StreamEvent]:
+        """Return the next ``number`` events; the service's control events count only where ``control`` says so."""
+        found: list[StreamEvent] = []
+        while len(found) < number:
+            event = await self.event()
+            if control or not event.event.startswith("stream."):
+                found.append(event)
+        return found
+
+    async def read_to_end(self) -> list[StreamEvent]:
+        """Read until the stream ends, and return every event of it."""
+        await self.read_until(lambda self: self.ended or self.closed)
+        return self.events
+
+    async def close(self) -> None:
+        """Close the connection (FIN)."""
+        self.writer.close()
+        try:
+            await self.writer.wait_closed()
+        except OSError:
+            pass  # the other side was faster
+
+    def reset(self) -> None:
+        """Cut the connection (RST)."""
+        raw = self.writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+    async def _chunk(self) -> None:
+        try:
+            size = int((await self.reader.readuntil(b"\r\n"))[:-2], 16)
+            data = (await self.reader.readexactly(size + 2))[:-2]
+        except (asyncio.IncompleteReadError, OSError):
+            self.closed = True
+            return
+        if size:
+            self._take(data)
+        else:
+            self.ended = True
+
+    def _take(self, data: bytes) -> None:
+        self.raw += data
+        self.events.extend(self.parser.feed(data))

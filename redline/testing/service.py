@@ -1,0 +1,110 @@
+"""A running Redline for a test: a real server on a free port, in the test's own loop.
+
+The law of this module: what a test talks to is what a user talks to. Nothing is mocked but, where the test asks for it, time.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import httpx
+
+from redline.auth import mint_token
+from redline.clock import SystemClock
+from redline.discovery import installed
+from redline.settings import load_settings
+from redline.testing.connection import PATIENCE, StreamConnection
+from redline.web.app import create_app
+from redline.web.server import running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+    from redline.clock import Clock
+    from redline.discovery import EntryPointSource
+    from redline.eventlog.contract import EventLog
+    from redline.web.service import Service
+
+READ_AND_PUBLISH = "stream:read events:publish"
+
+
+class RunningService:
+    """A service that answers at ``url``, and whoever talks to it in a test."""
+
+    def __init__(self, url: str, service: Service, clock: Clock, secret: str, http: httpx.AsyncClient) -> None:
+        """Made by :func:`serving`."""
+        self.url = url
+        self.service = service
+        self.clock = clock
+        self.secret = secret
+        self.http = http
+
+    def token(
+        self, org: str = "acme", scopes: str = READ_AND_PUBLISH, *, ttl: float = 3600.0, kinds: Iterable[str] | None = None, **extra: object
+    ) -> str:
+        """Return a token of the service's own secret; ``ttl`` in seconds of its clock, ``extra`` further claims."""
+        return mint_token(self.secret, org=org, scopes=scopes, ttl=ttl, clock=self.clock, kinds=kinds, extra=extra)
+
+    def stream_url(self, token: str | None = None, **query: str) -> str:
+        """Return the stream's URL for a token (by default one of ``acme``) and further query parameters."""
+        return f"{self.url}/v1/stream?" + urlencode({"token": self.token() if token is None else token, **query})
+
+    async def stream(
+        self, token: str | None = None, *, headers: Mapping[str, str] | None = None, receive_buffer: int | None = None, **query: str
+    ) -> StreamConnection:
+        """Open a stream and return it once its head has arrived."""
+        return await StreamConnection.open(self.stream_url(token, **query), headers=headers, receive_buffer=receive_buffer)
+
+    async def replay(self, token: str | None = None, *, headers: Mapping[str, str] | None = None, **query: str) -> StreamConnection:
+        """Read what is retained (by default all of it) to the end, and return the ended stream."""
+        if not headers:
+            query = {"last_event_id": "earliest", **query}
+        stream = await self.stream(token, headers=headers, follow="false", **query)
+        await stream.read_to_end()
+        await stream.close()
+        return stream
+
+    async def post(self, event: Mapping[str, Any], token: str | None = None) -> httpx.Response:
+        """Send one event, whatever it is, and return the answer, whatever it is."""
+        headers = {"Authorization": f"Bearer {self.token() if token is None else token}"}
+        return await self.http.post(f"{self.url}/v1/events", json=dict(event), headers=headers)
+
+    async def publish(self, kind: str = "scheduler.tick", data: Mapping[str, Any] | None = None, *, token: str | None = None, **more: str) -> str:
+        """Publish an event (by default the kind's own example) and return its id; ``more`` are ``key``, ``at``, ``org``."""
+        payload = self.example(kind) if data is None else data
+        response = await self.post({"kind": kind, "data": payload, **more}, token)
+        if response.is_error:
+            msg = f"{response.status_code}: {response.text}"
+            raise AssertionError(msg)
+        return str(response.json()["id"])
+
+    def example(self, kind: str) -> dict[str, Any]:
+        """Return a copy of an installed kind's example."""
+        registered = self.service.kinds.get(kind)
+        if registered is None or registered.policy.example is None:
+            msg = f"{kind} is not installed, or has no example"
+            raise LookupError(msg)
+        return dict(registered.policy.example)
+
+
+@asynccontextmanager
+async def serving(
+    settings: Mapping[str, object] | None = None,
+    *,
+    plugins: EntryPointSource = installed,
+    clock: Clock | None = None,
+    log: EventLog | None = None,
+) -> AsyncIterator[RunningService]:
+    """Run a service for the length of the block. ``settings`` are nested as in the TOML file; host, port and a secret are given."""
+    clock = clock or SystemClock()
+    secret = secrets.token_urlsafe(48)
+    overrides = {"host": "127.0.0.1", "port": 0, **(settings or {})}
+    given = overrides.get("auth", {})
+    overrides["auth"] = {"secret": secret, **(given if isinstance(given, dict) else {})}
+    loaded = load_settings(None, {}, overrides)
+    app = create_app(loaded, plugins=plugins, clock=clock, log=log)
+    async with running(app, loaded) as url, httpx.AsyncClient(timeout=PATIENCE) as http:
+        yield RunningService(url, app.ctx.service, clock, secret, http)

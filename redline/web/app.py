@@ -1,0 +1,198 @@
+"""The composition root: settings in, a Sanic application out.
+
+The law of this module: everything is wired here, once, and nothing is wired at import. Two applications share nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from sanic import Sanic
+from sanic.config import Config
+from sanic_ext import Extend
+from sanic_ext.extensions.http.extension import HTTPExtension
+
+from redline.auth.key_files import load_key_file
+from redline.auth.keys import KeyRing, secret_key
+from redline.auth.tokens import TokenRules, TokenVerifier
+from redline.broker.broker import Broker, Limits
+from redline.clock import SystemClock
+from redline.discovery import installed
+from redline.errors import StartupError
+from redline.eventlog.memory import MemoryLog, Retention
+from redline.kinds.registry import load_kinds
+from redline.metrics import Metrics
+from redline.publisher import Publisher
+from redline.web.catalog import catalog
+from redline.web.errors import EnvelopeErrorHandler
+from redline.web.events import events
+from redline.web.health import health
+from redline.web.service import Service
+from redline.web.stream import streams
+
+if TYPE_CHECKING:
+    from redline.auth.keys import Key
+    from redline.clock import Clock
+    from redline.discovery import EntryPointSource
+    from redline.eventlog.contract import EventLog
+    from redline.settings import Settings
+
+_logger = logging.getLogger(__name__)
+
+_DRAIN_SECONDS: Final = 3.0
+"""How long a stop waits for streams to end: a stalled one is aborted after one second, so more than that is a fault."""
+
+
+def create_app(
+    settings: Settings, *, plugins: EntryPointSource = installed, clock: Clock | None = None, log: EventLog | None = None
+) -> Sanic[Config, Any]:
+    """Return the application for ``settings``.
+
+    ``plugins`` is where kinds come from, ``clock`` where time does, ``log`` the event log in place of the one that the settings name.
+    Raises :class:`redline.errors.StartupError` (plugins at fault, no key) with a line that says what to do.
+    """
+    clock = clock or SystemClock()
+    kinds = load_kinds(plugins)
+    metrics = Metrics(kinds.names())
+    verifier = TokenVerifier(key_ring(settings), token_rules(settings), clock)
+    broker = Broker(log or MemoryLog(_retention(settings), clock, metrics), _limits(settings), clock, metrics)
+    service = Service(settings, clock, metrics, kinds, verifier, broker, Publisher(kinds, broker, clock, metrics))
+
+    app: Sanic[Config, Any] = Sanic(
+        f"redline-{secrets.token_hex(4)}",
+        config=_sanic_config(settings),
+        error_handler=EnvelopeErrorHandler(),
+        configure_logging=False,
+        dumps=orjson.dumps,
+    )
+    app.ctx.service = service
+    for blueprint in (streams, events, catalog, health):
+        app.blueprint(blueprint)
+    _extend(app, settings)
+
+    @app.before_server_start
+    async def start(_: Sanic[Config, Any]) -> None:
+        await broker.start()
+
+    @app.before_server_stop
+    async def drain(_: Sanic[Config, Any]) -> None:
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await broker.drain()
+        except TimeoutError:
+            _logger.error("%d streams did not end in time; they are cut.", len(broker))  # noqa: TRY400 - no traceback to show
+
+    @app.after_server_stop
+    async def close(_: Sanic[Config, Any]) -> None:
+        await broker.close()
+
+    return app
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """Return every key that the settings name; raises ``StartupError`` when there is none, or one that cannot be used."""
+    auth = settings.auth
+    keys: list[Key] = []
+    if auth.secret is not None:
+        keys.append(secret_key(auth.secret.get_secret_value(), setting="auth.secret (REDLINE_AUTH__SECRET)"))
+    for secret in auth.previous_secrets:
+        keys.append(secret_key(secret.get_secret_value(), setting="auth.previous_secrets (REDLINE_AUTH__PREVIOUS_SECRETS)"))
+    files = [(path, "auth.keys (REDLINE_AUTH__KEYS)") for path in auth.keys]
+    if auth.jwks is not None:
+        files.append((Path(auth.jwks), "auth.jwks (REDLINE_AUTH__JWKS)"))
+    for path, setting in files:
+        loaded = load_key_file(path, setting=setting)
+        keys.extend(loaded.keys)
+        for note in loaded.notes:
+            _logger.warning("%s", note)
+    if not keys:
+        msg = (
+            "no key to verify tokens with: set REDLINE_AUTH__SECRET to at least 32 bytes (python -c 'import secrets; print(secrets.token_urlsafe(48))'), "
+            "or REDLINE_AUTH__JWKS or REDLINE_AUTH__KEYS to files of public keys; redline demo makes a key for itself"
+        )
+        raise StartupError(msg)
+    return KeyRing(tuple(keys))
+
+
+def token_rules(settings: Settings) -> TokenRules:
+    """Return what tokens are held to."""
+    auth = settings.auth
+    return TokenRules(
+        algorithms=tuple(auth.algorithms),
+        issuer=auth.issuer,
+        audience=auth.audience,
+        org_claim=auth.org_claim,
+        leeway=int(auth.leeway_seconds),
+        cache_size=auth.cache,
+    )
+
+
+def _retention(settings: Settings) -> Retention:
+    history = settings.history
+    return Retention(
+        events=history.events,
+        seconds=history.seconds,
+        bytes=history.bytes,
+        total_bytes=history.total_bytes,
+        orgs=history.orgs,
+        key_seconds=settings.idempotency.seconds,
+        keys=settings.idempotency.keys,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        heartbeat=settings.heartbeat_seconds,
+        retry=settings.retry_milliseconds,
+        max_age=settings.max_age_seconds,
+        stall=settings.limits.stall_seconds,
+        streams=settings.limits.streams,
+        streams_per_org=settings.limits.streams_per_org,
+        recent_events=settings.history.events,
+        recent_bytes=settings.history.bytes,
+    )
+
+
+def _sanic_config(settings: Settings) -> Config:
+    """Sanic's own settings: none of them comes from the environment, so that what stands here is what runs."""
+    config = Config(env_prefix=None)
+    config.update(
+        {
+            "ACCESS_LOG": False,
+            "AUTO_EXTEND": False,
+            "FALLBACK_ERROR_FORMAT": "json",
+            "REQUEST_MAX_HEADER_SIZE": settings.limits.header_bytes,
+            "REQUEST_MAX_SIZE": settings.limits.body_bytes,
+            "GRACEFUL_SHUTDOWN_TIMEOUT": settings.shutdown_seconds,
+            "GRACEFUL_TCP_CLOSE_TIMEOUT": min(1.0, settings.shutdown_seconds),
+            "MOTD": False,
+        }
+    )
+    return config
+
+
+def _extend(app: Sanic[Config, Any], settings: Settings) -> None:
+    """Set sanic-ext up for CORS, and nothing else of it: ``HTTP_AUTO_HEAD`` would run the stream's handler for a HEAD, its documentation
+    pages load from other hosts, and its injection reads every handler's annotations at start."""  # noqa: D209
+    origins = settings.cors.origins
+    Extend(
+        app,
+        extensions=[HTTPExtension],
+        built_in_extensions=False,
+        config={
+            "CORS": bool(origins),
+            "CORS_ORIGINS": ",".join(origins),
+            "CORS_SUPPORTS_CREDENTIALS": settings.cors.credentials,
+            "CORS_ALLOW_HEADERS": ["authorization", "last-event-id", "content-type"],
+            "CORS_EXPOSE_HEADERS": ["retry-after", "www-authenticate"],
+            "CORS_MAX_AGE": 600,
+            "HTTP_AUTO_HEAD": False,
+            "HTTP_AUTO_OPTIONS": bool(origins),
+            "HTTP_AUTO_TRACE": False,
+        },
+    )

@@ -1,0 +1,118 @@
+"""``POST /v1/events``: one event, or a batch of lines (contract §2).
+
+The law of this module: it bounds and parses; what an event may be is the publisher's to say. In a batch every line stands alone: it gets its
+answer in its place, whatever the others are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import orjson
+from sanic import Blueprint
+from sanic.response import HTTPResponse
+
+from redline.auth.principal import EVENTS_PUBLISH
+from redline.errors import Detail, MalformedRequest, PayloadTooLarge, RedlineError, UnsupportedMediaType
+from redline.web.credentials import caller
+from redline.web.errors import as_redline_error
+from redline.web.query import flag, query_of
+from redline.web.service import service_of
+
+if TYPE_CHECKING:
+    from sanic import Request
+
+    from redline.auth.principal import Principal
+    from redline.eventlog.contract import Appended, Draft
+    from redline.web.service import Service
+
+events: Final = Blueprint("events")
+_JSON: Final = "application/json"
+_NDJSON: Final = "application/x-ndjson"
+_VALID: Final[dict[str, object]] = {"valid": True}
+_ALL_GOOD, _MIXED, _CREATED = 200, 207, 201
+
+
+class _Answer(NamedTuple):
+    """One line's answer."""
+
+    body: dict[str, object]
+    good: bool
+
+
+@events.post("/v1/events")
+async def publish(request: Request) -> HTTPResponse:
+    """Publish what the body holds."""
+    service = service_of(request)
+    principal = caller(request, service.verifier)
+    principal.require(EVENTS_PUBLISH)
+    dry_run = flag(query_of(request), "dry_run", default=False)
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == _JSON:
+        return await _single(request, service, principal, dry_run=dry_run)
+    if media_type == _NDJSON:
+        return await _batch(request, service, principal, dry_run=dry_run)
+    msg = f"A body is {_JSON} with one event, or {_NDJSON} with one a line. Send one of these as Content-Type."
+    raise UnsupportedMediaType(msg)
+
+
+async def _single(request: Request, service: Service, principal: Principal, *, dry_run: bool) -> HTTPResponse:
+    try:
+        draft = service.publisher.prepare(principal, _parse(request.body))
+        if dry_run:
+            return _json(_VALID, _ALL_GOOD)
+        (answer,) = await service.publisher.publish([draft])
+        if isinstance(answer, RedlineError):
+            raise answer
+    except RedlineError as error:
+        service.metrics.publish_refused[error.code].inc()
+        raise
+    return _json({"id": answer.id, "duplicate": answer.duplicate}, _CREATED)
+
+
+async def _batch(request: Request, service: Service, principal: Principal, *, dry_run: bool) -> HTTPResponse:
+    lines = [line for line in request.body.split(b"\n") if line.strip()]
+    most = service.settings.limits.batch_lines
+    if len(lines) > most:
+        msg = f"The batch has {len(lines)} lines, and at most {most} are taken. Send it in parts."
+        raise PayloadTooLarge(msg)
+    prepared = [_prepare(request, service, principal, line) for line in lines]
+    drafts = [one for one in prepared if not isinstance(one, RedlineError)]
+    appended = iter([] if dry_run else await service.publisher.publish(drafts))
+    answers = []
+    for one in prepared:
+        if isinstance(one, RedlineError):
+            answers.append(_answer(service, one))
+        else:
+            answers.append(_Answer(_VALID, good=True) if dry_run else _answer(service, next(appended)))
+    status = _ALL_GOOD if all(answer.good for answer in answers) else _MIXED
+    return _json({"results": [answer.body for answer in answers]}, status)
+
+
+def _prepare(request: Request, service: Service, principal: Principal, line: bytes) -> Draft | RedlineError:
+    try:
+        return service.publisher.prepare(principal, _parse(line))
+    except Exception as exception:  # noqa: BLE001 - one bad line never stops the others, not even by a fault of ours
+        return as_redline_error(request, exception)
+
+
+def _answer(service: Service, answer: Appended | RedlineError) -> _Answer:
+    if isinstance(answer, RedlineError):
+        service.metrics.publish_refused[answer.code].inc()
+        return _Answer({"error": answer.as_json()}, good=False)
+    return _Answer({"id": answer.id, "duplicate": answer.duplicate}, good=True)
+
+
+def _parse(text: bytes) -> object:
+    """Parse one JSON text (RFC 8259: UTF-8, no NaN, no lone surrogates); raise ``MalformedRequest`` saying where it stops being one."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        # The parser's own words may quote the text; its position does not.
+        where = f"at character {error.pos}" if text.strip() else "it is empty"
+        msg = f"The event is not JSON ({where}). Send one object with kind and data."
+        raise MalformedRequest(msg, details=[Detail("", f"not JSON, {where}", "json_invalid")]) from None
+
+
+def _json(body: object, status: int) -> HTTPResponse:
+    return HTTPResponse(orjson.dumps(body), status=status, headers={"Cache-Control": "no-store"}, content_type=_JSON)

@@ -1,0 +1,114 @@
+"""What a request for a stream says, read from its query and its headers.
+
+The law of this module: everything in it is hostile until read here, and a bad value of a known parameter is an error that names it, while
+an unknown parameter is nothing at all (contract §1). A cursor is not judged here: a wrong one is a gap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qsl
+
+from redline.broker.filter import KindFilter
+from redline.errors import Detail, MalformedRequest, UnknownKindFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sanic import Request
+
+    from redline.kinds.registry import KindRegistry
+
+_CURSORS = ("last_event_id", "lastEventId", "lastEventID")
+_FIELDS = 100
+EARLIEST = "earliest"
+
+
+class StreamQuery(NamedTuple):
+    """The parameters of ``GET /v1/stream`` but the credential. ``after`` is the cursor as it was sent."""
+
+    kinds: KindFilter | None
+    after: str | None
+    earliest: bool
+    follow: bool
+    heartbeat_events: bool
+
+
+def query_of(request: Request) -> dict[str, list[str]]:
+    """Return the query's values by name. What is not UTF-8 becomes U+FFFD. Raises ``MalformedRequest`` for a query of too many fields."""
+    query: dict[str, list[str]] = {}
+    try:
+        fields = parse_qsl(request.query_string, keep_blank_values=True, max_num_fields=_FIELDS)
+    except ValueError:
+        msg = f"The query has more than {_FIELDS} fields."
+        raise MalformedRequest(msg) from None
+    for name, value in fields:
+        query.setdefault(name, []).append(value)
+    return query
+
+
+def stream_query(request: Request, query: Mapping[str, Sequence[str]], kinds: KindRegistry) -> StreamQuery:
+    """Return the parameters; raises ``MalformedRequest`` or ``UnknownKindFilter`` naming the one that cannot be used."""
+    wanted = _kinds(query, kinds)
+    heartbeat = _one(query, "heartbeat")
+    if heartbeat not in {None, "event"}:
+        raise _bad("heartbeat", "takes event, or is left out")
+    after = _cursor(request, query)
+    earliest = after == EARLIEST
+    return StreamQuery(
+        kinds=wanted,
+        after=None if earliest else after,
+        earliest=earliest,
+        follow=flag(query, "follow", default=True),
+        heartbeat_events=heartbeat == "event",
+    )
+
+
+def flag(query: Mapping[str, Sequence[str]], name: str, *, default: bool) -> bool:
+    """Return a parameter that is ``true`` or ``false``."""
+    value = _one(query, name)
+    if value is None:
+        return default
+    if value not in {"true", "false"}:
+        raise _bad(name, "takes true or false")
+    return value == "true"
+
+
+def _one(query: Mapping[str, Sequence[str]], name: str) -> str | None:
+    values = query.get(name, ())
+    if len(values) > 1:
+        raise _bad(name, "may stand only once")
+    return values[0] if values else None
+
+
+def _kinds(query: Mapping[str, Sequence[str]], kinds: KindRegistry) -> KindFilter | None:
+    text = _one(query, "kinds")
+    if not text:
+        return None
+    try:
+        wanted = KindFilter.parse(part.strip() for part in text.split(","))
+    except ValueError as error:
+        raise _bad("kinds", f"is a list of kinds and prefixes, joined by commas: {error}") from None
+    for name in sorted(wanted.names):
+        if name not in kinds:
+            msg = f"No installed plugin provides the kind {name!a} that ?kinds= names. GET /v1/kinds lists those that are."
+            raise UnknownKindFilter(msg, details=[Detail("/kinds", msg, "unknown_kind")])
+    return wanted
+
+
+def _cursor(request: Request, query: Mapping[str, Sequence[str]]) -> str | None:
+    """Return the cursor: the header wins, because a browser adds it when it reconnects to a URL that names an older one."""
+    named = [value for name in _CURSORS for value in query.get(name, ())]
+    if len(named) > 1:
+        raise _bad("last_event_id", "may stand only once, in one of its spellings")
+    headers: list[str] = [value.strip(" \t") for value in request.headers.getall("last-event-id", [])]
+    if len(headers) > 1:
+        raise _bad("Last-Event-ID", "may stand only once")
+    for value in (*headers, *named):
+        if value:
+            return value
+    return None
+
+
+def _bad(name: str, takes: str) -> MalformedRequest:
+    return MalformedRequest(f"The parameter {name} cannot be used: it {takes}.", details=[Detail(f"/{name}", takes, "value_error")])

@@ -1,0 +1,38 @@
+"""What the routes work with, in one place.
+
+The law of this module: a route gets everything from here and nothing from a module's globals, so that two services can live in one process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from sanic import Request
+
+    from redline.auth.tokens import TokenVerifier
+    from redline.broker.broker import Broker
+    from redline.clock import Clock
+    from redline.kinds.registry import KindRegistry
+    from redline.metrics import Metrics
+    from redline.publisher import Publisher
+    from redline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts of one running service. Made by :func:`redline.web.app.create_app`."""
+
+    settings: Settings
+    clock: Clock
+    metrics: Metrics
+    kinds: KindRegistry
+    verifier: TokenVerifier
+    broker: Broker
+    publisher: Publisher
+
+
+def service_of(request: Request) -> Service:
+    """Return the service that a request came to."""
+    return cast("Service", request.app.ctx.service)

@@ -1,0 +1,100 @@
+"""``GET /v1/stream``: from a request to a subscription.
+
+The law of this module: everything that can be refused is refused before the first byte; what is refused only for now is said in a way that
+a browser's EventSource survives (contract §1 "Errors"); and once the head is out, the connection belongs to the broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from sanic import Blueprint
+from sanic.exceptions import RequestCancelled
+from sanic.response import HTTPResponse
+
+from redline.auth.principal import STREAM_READ
+from redline.broker.broker import Request as StreamRequest
+from redline.broker.filter import Filter
+from redline.errors import OverCapacity, RedlineError
+from redline.web.credentials import reader
+from redline.web.errors import as_redline_error, error_response
+from redline.web.query import query_of, stream_query
+from redline.web.relay import relay
+from redline.web.service import service_of
+from redline.web.takeover import can_take_over, chunk, take_over
+
+if TYPE_CHECKING:
+    from sanic import Request
+
+    from redline.auth.principal import Principal
+    from redline.web.query import StreamQuery
+    from redline.web.service import Service
+
+streams: Final = Blueprint("streams")
+CONTENT_TYPE: Final = "text/event-stream; charset=utf-8"
+HEADERS: Final = {
+    "Cache-Control": "private, no-store, no-transform",
+    "X-Accel-Buffering": "no",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class _Draining(OverCapacity):
+    """The node is going down: as a status it is one of capacity, as a stream it says so."""
+
+
+@streams.get("/v1/stream")
+async def stream(request: Request) -> HTTPResponse | None:
+    """Open a stream, or say why not."""
+    service = service_of(request)
+    query = query_of(request)
+    principal = reader(request, query, service.verifier)
+    try:
+        principal.require(STREAM_READ)
+        return await _open(request, service, principal, stream_query(request, query, service.kinds))
+    except (RequestCancelled, asyncio.CancelledError):
+        raise
+    except Exception as exception:
+        error = as_redline_error(request, exception)
+        if request.responded or not error.transient:
+            raise
+        return _refusal(request, service, error)
+
+
+async def _open(request: Request, service: Service, principal: Principal, wanted: StreamQuery) -> HTTPResponse | None:
+    org = principal.stream_org()
+    broker = service.broker
+    if broker.draining:
+        msg = "This server is going down. Try again: another one, or this one restarted, will answer."
+        raise _Draining(msg, retry_after=1)
+    kinds = wanted.kinds if principal.kinds is None else principal.kinds if wanted.kinds is None else wanted.kinds & principal.kinds
+    asked = StreamRequest(
+        org=org,
+        wanted=Filter(kinds, principal.scopes - {STREAM_READ}),
+        expires=principal.expires,
+        after=wanted.after,
+        earliest=wanted.earliest,
+        follow=wanted.follow,
+        heartbeat_events=wanted.heartbeat_events,
+    )
+    async with broker.admit(asked) as opening:
+        response = await request.respond(HTTPResponse(headers=dict(HEADERS), content_type=CONTENT_TYPE))
+        await response.send(opening.frames)
+        if not can_take_over(request):
+            await relay(request, response, broker, opening, service.settings.limits.write_buffer_bytes)
+        elif (taken := take_over(request, service.settings.limits.write_buffer_bytes)) is not None:
+            protocol, full = taken
+            subscription = broker.attach(opening, protocol, chunk)
+            protocol.serve(subscription)
+            if full:
+                subscription.pause()
+    return None
+
+
+def _refusal(request: Request, service: Service, error: RedlineError) -> HTTPResponse:
+    """Return a transient refusal: for an EventSource, which gives up for good on any status but 200, as a stream of one closing frame."""
+    if "text/event-stream" not in request.headers.get("accept", "").lower():
+        return error_response(request, error)
+    reason = "shutdown" if isinstance(error, _Draining) else error.code
+    return HTTPResponse(service.broker.refusal(reason), headers=dict(HEADERS), content_type=CONTENT_TYPE)
