@@ -22,7 +22,7 @@ from prometheus_client import (
 )
 from prometheus_client.metrics import MetricWrapperBase
 
-from redline.errors import RedlineError
+from redline import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -143,9 +143,7 @@ class _WithoutCreated(CollectorRegistry):
 
 def _codes() -> list[str]:
     """Return the codes of all errors that the service answers with."""
-    classes = [RedlineError]
-    for each in classes:
-        classes.extend(each.__subclasses__())
+    classes = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.RedlineError)]
     return sorted({each.code for each in classes})
 
 

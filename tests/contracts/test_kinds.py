@@ -47,12 +47,10 @@ def schema_of(name: str) -> Draft202012Validator:
 
 def written(value: Json) -> Json:
     """Return what a table's ``{"$repeat": …}`` and its like stand for."""
-    word: str
-    given: Json
-    word, given = next(iter(value.items())) if isinstance(value, dict) and value else ("", None)
+    word, given = next(iter(value.items())) if isinstance(value, dict) and value else ("", value)
     match word:
-        case "$repeat" | "$many":
-            return (given[0] if word == "$repeat" else [given[0]]) * given[1]
+        case "$repeat":
+            return given[0] * given[1]
         case "$float":
             return float(given)
         case "$power":

@@ -56,7 +56,7 @@ def source(*points: metadata.EntryPoint) -> EntryPointSource:
 
 @pytest.fixture
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder whose modules can be imported during the test, and are forgotten after it."""
+    """Give a folder whose modules can be imported during the test, and are forgotten after it."""
     monkeypatch.syspath_prepend(str(tmp_path))
     before = set(sys.modules)
     yield tmp_path
@@ -87,7 +87,11 @@ def test_another_group_is_not_looked_at() -> None:
 
 def test_results_come_in_one_order_whatever_the_installation_says(plugins: Path) -> None:
     (plugins / "plug_order.py").write_text("a = 'a'\nb = 'b'\n")
-    points = [entry_point("b", "plug_order:b", ACME), entry_point("a", "plug_order:a", ACME), entry_point("a", "plug_order:a", Dist("aaa", "1"))]
+    points = [
+        entry_point("b", "plug_order:b", ACME),
+        entry_point("a", "plug_order:a", ACME),
+        entry_point("a", "plug_order:a", Dist("aaa", "1")),
+    ]
     expected = [("a", "aaa"), ("a", "acme-kinds"), ("b", "acme-kinds")]
     for order in (points, points[::-1]):
         assert [(one.entry_point, one.distribution) for one in discover(GROUP, source(*order))] == expected
@@ -138,7 +142,9 @@ def test_a_module_that_computes_its_attributes_may_fail_at_it(plugins: Path) -> 
     assert [fault.message for fault in faults] == ["reading 'kind' of plug_computed failed: OSError: disk"]
 
 
-@pytest.mark.parametrize("value", ["", ":", ":kind", "mod:", "mod:kind:more", "mod kind", "mod..x:kind", "../mod:kind", "mod:kind()", "mod:kind.", "a-b:c"])
+@pytest.mark.parametrize(
+    "value", ["", ":", ":kind", "mod:", "mod:kind:more", "mod kind", "mod..x:kind", "../mod:kind", "mod:kind()", "mod:kind.", "a-b:c"]
+)
 def test_a_value_of_another_form_is_a_fault_and_no_crash(value: str) -> None:
     found, faults = survey(GROUP, source(entry_point("one", value, ACME)))
     assert found == []
@@ -157,7 +163,11 @@ def test_every_fault_is_told_at_once_and_the_good_ones_are_still_found(plugins: 
     )
     found, faults = survey(GROUP, points)
     assert [one.entry_point for one in found] == ["b"]
-    assert [(fault.distribution, fault.entry_point) for fault in faults] == [("acme-kinds", "a"), ("other", "c"), ("unknown distribution", "d")]
+    assert [(fault.distribution, fault.entry_point) for fault in faults] == [
+        ("acme-kinds", "a"),
+        ("other", "c"),
+        ("unknown distribution", "d"),
+    ]
     with pytest.raises(StartupError) as caught:
         discover(GROUP, points)
     assert str(caught.value).splitlines() == [str(fault) for fault in faults]
@@ -165,7 +175,9 @@ def test_every_fault_is_told_at_once_and_the_good_ones_are_still_found(plugins: 
 
 def test_one_distribution_seen_twice_is_one(plugins: Path) -> None:
     (plugins / "plug_twice.py").write_text("kind = object()\n")
-    copies = [entry_point("one", "plug_twice:kind", Dist(name, version)) for name, version in (("Acme_Kinds", "1.2"), ("acme-kinds", "1.1"))]
+    copies = [
+        entry_point("one", "plug_twice:kind", Dist(name, version)) for name, version in (("Acme_Kinds", "1.2"), ("acme-kinds", "1.1"))
+    ]
     found = discover(GROUP, source(*copies, entry_point("one", "plug_twice : kind", ACME)))
     assert [one.distribution for one in found] == ["Acme_Kinds"]
 
@@ -202,8 +214,10 @@ def test_a_source_that_fails_is_a_fault_too() -> None:
     found, faults = survey(GROUP, torn)
     assert found == []
     assert [str(fault) for fault in faults] == [
-        f"unknown distribution, entry point {GROUP!r}: the installed entry points cannot be read (TypeError: {GROUP}); "
-        "look for a broken entry_points.txt"
+        (
+            f"unknown distribution, entry point {GROUP!r}: the installed entry points cannot be read (TypeError: {GROUP}); "
+            "look for a broken entry_points.txt"
+        )
     ]
 
 

@@ -140,13 +140,15 @@ def test_what_stays(ordinary: str) -> None:
     assert redact(ordinary) == ordinary
 
 
-SECRETS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.", min_size=1, max_size=40).map(lambda tail: f"{CANARY}{tail}")
+SECRETS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.", min_size=1, max_size=40).map(
+    lambda tail: f"{CANARY}{tail}"
+)
 FRAMES = st.sampled_from(
     [
         "GET /v1/stream?token={} HTTP/1.1",
         "GET /v1/stream?kinds='a'&%74oken={} HTTP/1.1",
         "GET /v1/stream?x='&%74%6fken={}",
-        "GET /v1/stream?\"}}&ticket={}#there",
+        'GET /v1/stream?"}}&ticket={}#there',
         "b'GET /v1/stream?{} HTTP/1.1\\r\\n\\r\\n'",
         "Authorization: Bearer {}",
         "authorization:bearer {}",
@@ -157,10 +159,10 @@ FRAMES = st.sampled_from(
         "token={}",
         "token%3D{}",
         "x_ticket='{}'",
-        "secret: \"{}\"",
+        'secret: "{}"',
         "{{'client_secret': '{}'",
-        "{{\"token\":\"{}\"}}",
-        "{{\\\"token\\\":\\\"{}\\\"}}",
+        '{{"token":"{}"}}',
+        '{{\\"token\\":\\"{}\\"}}',
         "{{'token': ['a', '{}']}}",
         "('token', '{}')",
         "Set-Cookie: session={}; Path=/",
@@ -182,8 +184,23 @@ def test_any_text_can_be_redacted_again(strange: str) -> None:
 
 @pytest.mark.parametrize(
     "hostile",
-    ["?" * 16_000, "?'" * 8000, "?)" * 8000, '?")))' * 4000, "token=" * 3000, 'token="' * 3000, "token:[" * 3000, "://" * 6000, "eyJ" * 6000]
-    + ["authorization:'" * 1500, "bearer " * 3000, "token" + " " * 16_000, "\\" * 16_000 + "token", "%74" * 6000, "a" * 16_000 + "?"],
+    [
+        "?" * 16000,
+        "?'" * 8000,
+        "?)" * 8000,
+        '?")))' * 4000,
+        "token=" * 3000,
+        'token="' * 3000,
+        "token:[" * 3000,
+        "://" * 6000,
+        "eyJ" * 6000,
+        "authorization:'" * 1500,
+        "bearer " * 3000,
+        "token" + " " * 16000,
+        "\\" * 16000 + "token",
+        "%74" * 6000,
+        "a" * 16000 + "?",
+    ],
 )
 def test_a_hostile_text_costs_no_more_than_its_length(hostile: str) -> None:
     """No rule backtracks: a request's head (16 KiB) must not hold the event loop. The bound is generous; a quadratic rule takes seconds."""
@@ -247,9 +264,7 @@ def test_no_canary_reaches_a_strangers_handler(keeper: Keeper, case: str, level:
 
 @pytest.mark.parametrize("source", SANIC, ids=lambda source: source.name)
 @pytest.mark.parametrize("case", CALLS)
-def test_no_canary_of_sanics_loggers_is_printed_or_handed_on(
-    keeper: Keeper, stderr: Written, source: logging.Logger, case: str
-) -> None:
+def test_no_canary_of_sanics_loggers_is_printed_or_handed_on(keeper: Keeper, stderr: Written, source: logging.Logger, case: str) -> None:
     configure_logging("DEBUG")
     args, kwargs = CALLS[case]
     source.error(*args, **kwargs)
@@ -486,19 +501,25 @@ async def _serve_and_fail(heads: list[str]) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     server = await app.create_server(sock=listener, return_asyncio_server=True, access_log=True)
     assert server is not None
-    await server.startup()
-    await server.start_serving()
+    await server.startup()  # type: ignore[no-untyped-call]
+    await server.start_serving()  # type: ignore[no-untyped-call]
     await _requests(listener.getsockname()[1], *heads)
-    await server.close()
-    Sanic._app_registry.pop(app.name)  # noqa: SLF001 - Sanic offers no way to forget an app
+    await server.close()  # type: ignore[no-untyped-call]
+    Sanic._app_registry.pop(app.name)  # Sanic offers no way to forget an app
 
 
 def test_a_real_sanic_app_says_no_canary_whatever_happens(keeper: Keeper, stderr: Written) -> None:
     """Access log, failing handlers, what does not exist and heads that are not HTTP, with the credential wherever one can stand."""
     configure_logging("DEBUG")
     headers = f"Host: h\nAuthorization: Bearer {CANARY}\nCookie: session={CANARY}\nConnection: close\n\n"
-    heads = [f"GET /{path}?a=1&{name}={CANARY} HTTP/1.1\n{headers}" for path in ("ok", "fail", "gone") for name in ("token", "%74oken", "ticket")]
-    heads += [f"GET /ok?token={CANARY} WHAT EVER\n{headers}", f"\x16\x03 token={CANARY}\n\n", f"GET /ok?token={CANARY} HTTP/1.1\nbroken {CANARY}\n\n"]
+    heads = [
+        f"GET /{path}?a=1&{name}={CANARY} HTTP/1.1\n{headers}" for path in ("ok", "fail", "gone") for name in ("token", "%74oken", "ticket")
+    ]
+    heads += [
+        f"GET /ok?token={CANARY} WHAT EVER\n{headers}",
+        f"\x16\x03 token={CANARY}\n\n",
+        f"GET /ok?token={CANARY} HTTP/1.1\nbroken {CANARY}\n\n",
+    ]
     with asyncio.Runner() as runner:
         runner.run(_serve_and_fail(heads))
     said = stderr.getvalue()

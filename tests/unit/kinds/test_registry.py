@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import types
 from dataclasses import FrozenInstanceError, dataclass, field, replace
 from email.message import Message
@@ -48,9 +49,9 @@ class Plain:
 
 @pytest.fixture
 def module(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    """A module that can be imported as ``plug_kinds``."""
+    """Make a module that can be imported as ``plug_kinds``."""
     made = types.ModuleType("plug_kinds")
-    monkeypatch.setitem(__import__("sys").modules, "plug_kinds", made)
+    monkeypatch.setitem(sys.modules, "plug_kinds", made)
     return made
 
 
@@ -63,7 +64,7 @@ def install(module: types.ModuleType) -> Callable[..., EntryPointSource]:
         for number, (name, kind, *dist) in enumerate(kinds):
             setattr(module, f"kind_{number}", kind)
             point = metadata.EntryPoint(name, f"plug_kinds:kind_{number}", GROUP)
-            vars(point)["dist"] = Dist(*(dist or ["acme-kinds"]), "1.2")
+            vars(point)["dist"] = Dist(dist[0] if dist else "acme-kinds", "1.2")
             points.append(point)
 
         def read(group: str) -> Iterable[metadata.EntryPoint]:
@@ -72,9 +73,6 @@ def install(module: types.ModuleType) -> Callable[..., EntryPointSource]:
         return read
 
     return installed
-
-
-Install = "Callable[..., EntryPointSource]"
 
 
 def faults_of(install: Callable[..., EntryPointSource], kind: object, name: str = "acme.thing") -> list[str]:
@@ -95,12 +93,12 @@ def test_without_plugins_it_is_empty() -> None:
 
 def test_a_kind_is_registered_with_what_it_said_and_who_brought_it(install: Callable[..., EntryPointSource]) -> None:
     policy = Policy(title="Thing", example={"x": 1}, scope="acme:read", max_bytes=100)
-    kind = Plain(policy=policy, schema={"type": "object", "title": "Ding – é"})
+    kind = Plain(policy=policy, schema={"type": "object", "title": "Ding — é"})
     registered = load_kinds(install(("acme.thing", kind))).get("acme.thing")
     assert registered is not None
     assert registered.kind is kind
     assert registered.policy is policy
-    assert registered.schema_json == '{"type":"object","title":"Ding – é"}'.encode()
+    assert registered.schema_json == '{"type":"object","title":"Ding — é"}'.encode()
     assert (registered.distribution, registered.distribution_version, registered.entry_point) == ("acme-kinds", "1.2", "acme.thing")
     assert registered.owner == "acme-kinds 1.2, entry point 'acme.thing'"
     with pytest.raises(FrozenInstanceError):
@@ -322,8 +320,10 @@ def test_two_owners_of_one_kind_are_both_named(install: Callable[..., EntryPoint
     source = install(("acme.thing", Plain(), "zebra"), ("acme.thing", Plain(), "acme-kinds"))
     registry, faults = survey_kinds(source)
     assert [str(fault) for fault in faults] == [
-        "zebra 1.2, entry point 'acme.thing': the kind 'acme.thing' is already brought by acme-kinds 1.2, entry point 'acme.thing'; "
-        "uninstall one of them, or rename its kind"
+        (
+            "zebra 1.2, entry point 'acme.thing': the kind 'acme.thing' is already brought by acme-kinds 1.2, entry point 'acme.thing'; "
+            "uninstall one of them, or rename its kind"
+        )
     ]
     assert [registered.distribution for registered in registry] == ["acme-kinds"]
 

@@ -1,0 +1,23 @@
+"""The Python client: publish with retries, subscribe with resume.
+
+The law of this package: a caller gets each event once and in order, or is told that it cannot be so; and nothing that goes wrong shows a
+token. It speaks the public contract over HTTP and shares no code with the service.
+"""
+
+from redline.client.client import Client
+from redline.client.errors import BadAnswer, ClientError, Refused, StreamEnded, Unreachable
+from redline.client.events import Event, NewEvent, Published
+from redline.client.retry import Retry
+
+__all__ = [
+    "BadAnswer",
+    "Client",
+    "ClientError",
+    "Event",
+    "NewEvent",
+    "Published",
+    "Refused",
+    "Retry",
+    "StreamEnded",
+    "Unreachable",
+]

@@ -1,0 +1,184 @@
+"""Publishing: one event or many, each at most once.
+
+The law of this module: every event carries an idempotency key, so that a retry, also of an answer that was lost, never doubles it. What is
+retried is what may succeed later, line by line; what the service refuses is the caller's to know.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import httpx
+
+from redline.client.errors import UNAUTHENTICATED, BadAnswer, ClientError, Refused
+from redline.client.events import NewEvent, Published
+from redline.client.retry import Budget, Retry, within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from redline.client.connection import Connection
+
+PATH: Final = "/v1/events"
+PART_LINES: Final = 1000
+PART_BYTES: Final = 1_000_000
+"""The most of a batch in one request: the service's defaults (1,000 lines, 1 MiB)."""
+_JSON: Final = "application/json"
+_NDJSON: Final = "application/x-ndjson"
+_TOO_LARGE: Final = 413
+
+
+def new_key() -> str:
+    """Return an idempotency key that nobody has used."""
+    return secrets.token_urlsafe(16)
+
+
+class _Line(NamedTuple):
+    """One event of a batch: its place in the caller's order, its key, and its JSON."""
+
+    index: int
+    key: str
+    text: bytes
+
+
+class Publishing:
+    """The publishing half of a client."""
+
+    def __init__(self, connection: Connection, retry: Retry, make_key: Callable[[], str] = new_key) -> None:
+        """Take the way to the service, how to retry, and where keys come from."""
+        self._connection = connection
+        self._retry = retry
+        self._make_key = make_key
+
+    async def one(self, event: NewEvent, *, dry_run: bool) -> Published | None:
+        """Publish an event; None for a dry run that went well. Raises ``ClientError``, which names the key that was used."""
+        key = event.key or self._make_key()
+        try:
+            answer = await self._post(event.encode(key), _JSON, self._budget(), dry_run=dry_run)
+            if dry_run:
+                return None
+            return self._published(answer)
+        except ClientError as error:
+            error.key = key
+            raise
+
+    async def many(self, events: Iterable[NewEvent], *, dry_run: bool) -> list[Published | ClientError | None]:
+        """Publish events in parts; one result each, in order: None for one that went well in a dry run.
+
+        Once a whole request has failed for good, the events after it are not sent, and have its error as their result.
+        """
+        results: list[Published | ClientError | None] = []
+        failed: ClientError | None = None
+        for part in self._parts(events):
+            results += [failed] * len(part)
+            if failed is None:
+                failed = await self._part(part, results, self._budget(), dry_run=dry_run)
+        return results
+
+    def _budget(self) -> Budget:
+        connection = self._connection
+        return Budget(self._retry, connection.clock, connection.sleep, connection.random)
+
+    def _parts(self, events: Iterable[NewEvent]) -> Iterator[list[_Line]]:
+        part: list[_Line] = []
+        size = 0
+        for index, event in enumerate(events):
+            key = event.key or self._make_key()
+            line = _Line(index, key, event.encode(key))
+            if part and (len(part) == PART_LINES or size + len(line.text) >= PART_BYTES):
+                yield part
+                part, size = [], 0
+            part.append(line)
+            size += len(line.text) + 1
+        if part:
+            yield part
+
+    async def _part(
+        self, part: Sequence[_Line], results: list[Published | ClientError | None], budget: Budget, *, dry_run: bool
+    ) -> ClientError | None:
+        """Publish one part and fill in its results; return what made the whole of it fail, if something did."""
+        while part:
+            try:
+                answers = self._answers(await self._post(b"\n".join(line.text for line in part), _NDJSON, budget, dry_run=dry_run), len(part))
+            except ClientError as error:
+                if isinstance(error, Refused) and error.status == _TOO_LARGE and len(part) > 1:
+                    # A service with narrower bounds than the defaults.
+                    half = len(part) // 2
+                    failed = await self._part(part[:half], results, budget, dry_run=dry_run)
+                    part = part[half:]
+                    if failed is None:
+                        continue
+                    error = failed  # noqa: PLW2901 - the first half's failure is this part's
+                for line in part:
+                    results[line.index] = error
+                return error if not isinstance(error, Refused) or error.status != _TOO_LARGE else None
+            for line, answer in zip(part, answers, strict=True):
+                results[line.index] = answer
+                if isinstance(answer, ClientError):
+                    answer.key = line.key
+            part = [line for line, answer in zip(part, answers, strict=True) if isinstance(answer, ClientError) and answer.transient]
+            if part:
+                try:
+                    await budget.wait(Refused("rate_limited", "some lines were refused for now"))
+                except Refused:
+                    break  # Each such line has its own error as its result already.
+        return None
+
+    async def _post(self, content: bytes, media_type: str, budget: Budget, *, dry_run: bool) -> object:
+        """Send one body until it is answered or the budget is used up; return the answer's JSON."""
+        connection = self._connection
+        refused: str | None = None
+        while True:
+            token = await connection.credential.get()
+            try:
+                async with within(connection.clock, budget.seconds):
+                    return await self._send(content, media_type, token, dry_run=dry_run)
+            except (httpx.RequestError, TimeoutError) as failure:
+                error = connection.unreachable(failure)
+                error.__cause__ = failure
+            except ClientError as refusal:
+                error = refusal
+                if isinstance(refusal, Refused) and refusal.status == UNAUTHENTICATED and connection.credential.renewable and refused is None:
+                    refused = token
+                    continue
+            await budget.wait(error)
+
+    async def _send(self, content: bytes, media_type: str, token: str, *, dry_run: bool) -> object:
+        connection = self._connection
+        request = connection.http.build_request(
+            "POST",
+            connection.url + PATH,
+            params={"dry_run": "true"} if dry_run else None,
+            headers={"Authorization": f"Bearer {token}", "Content-Type": media_type, "Accept": _JSON},
+            content=content,
+        )
+        response = await connection.http.send(request, stream=True)
+        try:
+            if not response.is_success:
+                raise await connection.refusal(response)
+            return await connection.read(response)
+        finally:
+            await response.aclose()
+
+    def _published(self, answer: object) -> Published:
+        if isinstance(answer, dict) and isinstance(answer.get("id"), str) and isinstance(answer.get("duplicate"), bool):
+            return Published(answer["id"], answer["duplicate"])
+        msg = f"{self._connection.url} took the event, and did not answer as Redline does; is the URL right?"
+        raise BadAnswer(msg)
+
+    def _answers(self, answer: object, count: int) -> list[Published | ClientError | None]:
+        rows = answer.get("results") if isinstance(answer, dict) else None
+        if not isinstance(rows, list) or len(rows) != count:
+            msg = f"{self._connection.url} did not answer a batch as Redline does; is the URL right?"
+            raise BadAnswer(msg)
+        return [self._result(row) for row in rows]
+
+    def _result(self, row: object) -> Published | ClientError | None:
+        if isinstance(row, dict):
+            if row.get("valid") is True:
+                return None
+            error = Refused.from_json(row.get("error"))
+            if error is not None:
+                return error
+        return self._published(row)

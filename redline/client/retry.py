@@ -1,0 +1,103 @@
+"""When to try again, how often, and when to give up.
+
+The law of this module: every retry is spread (full jitter, so that those who failed together do not return together), bounded in number and
+in time, and never earlier than the service asked for. It does not know what is retried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from redline.client.errors import ClientError
+    from redline.clock import Clock
+
+_STEEPEST: Final = 30
+"""Doublings after which a delay has long reached its bound; more would only make large numbers."""
+_DIGITS: Final = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How a publish is retried. Times are in seconds.
+
+    At most ``attempts`` requests, within ``deadline`` altogether; before the n-th retry a random part of ``first`` × 2ⁿ⁻¹, at most
+    ``longest``. Keep ``deadline`` below the service's ``idempotency.seconds`` (120 by default): after that a repeated event is a new one.
+    """
+
+    attempts: int = 6
+    first: float = 0.25
+    longest: float = 8.0
+    deadline: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` for numbers that say nothing."""
+        if self.attempts < 1 or self.first < 0 or self.longest < self.first or self.deadline <= 0:
+            msg = "a Retry takes attempts of at least 1, 0 <= first <= longest, and a deadline of more than 0"
+            raise ValueError(msg)
+
+    def delay(self, failures: int, random: Callable[[], float]) -> float:
+        """Return the seconds to wait after so many failures (from 1); ``random`` returns numbers from 0 to 1."""
+        return random() * min(self.longest, self.first * 2 ** min(failures - 1, _STEEPEST))
+
+
+class Budget:
+    """What is left of a :class:`Retry` for one call."""
+
+    def __init__(self, retry: Retry, clock: Clock, sleep: Callable[[float], Awaitable[object]], random: Callable[[], float]) -> None:
+        """Begin now."""
+        self._retry = retry
+        self._clock = clock
+        self._sleep = sleep
+        self._random = random
+        self._end = clock.monotonic() + retry.deadline
+        self._failures = 0
+
+    @property
+    def seconds(self) -> float:
+        """How many are left."""
+        return max(0.0, self._end - self._clock.monotonic())
+
+    async def wait(self, error: ClientError) -> None:
+        """Wait until it is time to try again; raise ``error`` where that may not help, or attempts or time are used up."""
+        self._failures += 1
+        if not error.transient or self._failures >= self._retry.attempts:
+            raise error
+        delay = self._retry.delay(self._failures, self._random) + (error.retry_after or 0.0)
+        if delay >= self.seconds:
+            raise error
+        await self._sleep(delay)
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Return the seconds that a ``Retry-After`` header asks for (RFC 9110 §10.2.3: seconds or a date), None where it asks for nothing.
+
+    ``now`` is in seconds since the Unix epoch.
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit() and len(text) <= _DIGITS:
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+@asynccontextmanager
+async def within(clock: Clock, seconds: float) -> AsyncIterator[None]:
+    """Raise ``TimeoutError`` where the block takes longer than ``seconds`` of ``clock``."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as scope:
+        timer = clock.call_at(clock.monotonic() + seconds, lambda: scope.reschedule(loop.time()))
+        try:
+            yield
+        finally:
+            timer.cancel()
