@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 _RFC3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])", re.ASCII
 )
 
 
@@ -60,8 +60,7 @@ class SystemClock:
 
 def rfc3339(seconds: float) -> str:
     """Return ``seconds`` since the Unix epoch as RFC 3339 in UTC with ``Z`` and milliseconds, as every time on the wire is."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_rfc3339(text: str) -> float:
@@ -71,8 +70,11 @@ def parse_rfc3339(text: str) -> float:
     """
     if _RFC3339.fullmatch(text):
         try:
-            return datetime.fromisoformat(text).timestamp()
+            seconds = datetime.fromisoformat(text).timestamp()
+            datetime.fromtimestamp(seconds, UTC)  # A year that only the offset makes 0 or 10000 could be read, and never be written again.
         except (ValueError, OverflowError):
             pass
+        else:
+            return seconds
     msg = "a time is RFC 3339 with an offset, as 2026-11-22T10:00:00.000Z"
     raise ValueError(msg)

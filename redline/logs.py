@@ -4,7 +4,7 @@ The law of this module: no credential leaves in a log record, whoever wrote it a
 (so that every handler, also a test's or an error tracker's, sees redacted records) and again on our own handler (for all other loggers). It
 rewrites the record itself; where it is in doubt it takes away too much.
 
-The ways in are known: Sanic logs whole URLs, raw heads as ``b'…'`` and tracebacks; clients spell ``%74oken=``; messages are cut in a token.
+Known ways in: Sanic logs whole URLs, raw heads as ``b'…'`` and tracebacks; clients spell ``%74oken=``; messages are cut in a token.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ class Redactor(logging.Filter):
         try:
             _redact_message(record)
             _redact_traces(record)
+            if task := record.__dict__.get("taskName"):  # since Python 3.12
+                record.__dict__["taskName"] = redact(task)
             if len(record.__dict__) != len(_PLAIN):
                 _redact_extras(record)
         except Exception:  # noqa: BLE001 - a strange object in a record must cost neither the caller nor the credential
@@ -117,19 +119,17 @@ def configure_logging(level: str) -> None:
         raise ValueError(msg)
     install_redaction()
     root = logging.getLogger()
-    for ours in [handler for handler in root.handlers if isinstance(handler, _Stderr)]:
-        root.removeHandler(ours)
+    root.handlers[:] = [each for each in root.handlers if not isinstance(each, _Stderr)]
     handler = _Stderr(sys.stderr)
     handler.setFormatter(_Lines())
-    for each in (*root.handlers, handler):
-        _attach(each)
     root.addHandler(handler)
+    for each in root.handlers:
+        _attach(each)
     root.setLevel(level)
     for name in ("sanic.root", "sanic.error", "sanic.access", "sanic.server", "sanic.websockets"):
         # Sanic's own set-up, if it ever ran, gave these handlers and levels of their own: each line would come twice.
         logger = logging.getLogger(name)
-        for foreign in list(logger.handlers):
-            logger.removeHandler(foreign)
+        logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.WARNING if name == "sanic.websockets" else logging.NOTSET)
     for name in ("httpx", "httpcore"):  # they tell of every request
@@ -175,7 +175,6 @@ class _Lines(logging.Formatter):
 _PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
 _SECRET_FIELD = re.compile("token|ticket|secret|password|authorization|cookie", re.IGNORECASE)
 _UNSHOWN = "<unprintable"
-_formatter = logging.Formatter()
 
 
 def _attach(target: logging.Filterer) -> None:
@@ -204,7 +203,7 @@ def _redact_message(record: logging.LogRecord) -> None:
 def _redact_traces(record: logging.LogRecord) -> None:
     if record.exc_info:
         if not record.exc_text:
-            record.exc_text = _formatter.formatException(_exc_info(record.exc_info))
+            record.exc_text = logging.Formatter().formatException(_exc_info(record.exc_info))
         record.exc_info = None
     if record.exc_text:
         record.exc_text = redact(record.exc_text)

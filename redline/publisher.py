@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+import orjson
 
 from redline.clock import parse_rfc3339, rfc3339
 from redline.envelope import Envelope, parse_key
@@ -20,9 +22,9 @@ from redline.kinds.registry import clean_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from redline.auth.principal import Principal
     from redline.broker.broker import Broker
     from redline.clock import Clock
+    from redline.envelope import OrgId
     from redline.errors import RedlineError
     from redline.eventlog.contract import Appended
     from redline.kinds.registry import KindRegistry, RegisteredKind
@@ -32,8 +34,21 @@ _logger = logging.getLogger(__name__)
 
 AHEAD_SECONDS: Final = 300.0
 """How far ahead of this server's clock a publisher's ``at`` may be (contract §2)."""
+_EARLIEST: Final = -30_610_224_000.0
+"""The year 1000, where years begin to have the four digits of RFC 3339."""
 _MEMBERS: Final = frozenset({"kind", "data", "org", "key", "at"})
 _SHOWN: Final = 64
+_MOST_ROWS: Final = 100
+
+
+class Author(Protocol):
+    """What the publisher asks of whoever publishes; :class:`redline.auth.principal.Principal` answers it."""
+
+    def publish_kind(self, kind: str, /) -> None:
+        """Raise ``Forbidden`` unless events of ``kind`` may be published."""
+
+    def publish_org(self, requested: object = None, /) -> OrgId:
+        """Return the org that an event which names ``requested`` goes to; raise ``Forbidden`` or ``InvalidPayload``."""
 
 
 class Publisher:
@@ -46,23 +61,24 @@ class Publisher:
         self._clock = clock
         self._metrics = metrics
 
-    def prepare(self, principal: Principal, event: object) -> Draft:
+    def prepare(self, principal: Author, event: object) -> Draft:
         """Return the draft of one event, as parsed from JSON; nothing is published yet.
 
         Raises ``InvalidPayload`` (with pointers into the event), ``UnknownKind``, ``Forbidden``, ``PayloadTooLarge``, or ``Internal`` where
         the kind's plugin is at fault.
         """
         if not isinstance(event, dict):
-            raise _invalid("", "An event is a JSON object with kind and data.", "object_type")
+            _refuse("", "An event is a JSON object with kind and data.", "object_type")
         if unknown := sorted(event.keys() - _MEMBERS):
-            raise _invalid(_pointer(unknown[0]), "An event has kind, data, and optionally org, key and at; nothing else.", "extra_forbidden")
+            known = "An event has kind, data, and optionally org, key and at; nothing else."
+            _refuse(_pointer(unknown[0]), known, "extra_forbidden")
         for member in ("kind", "data"):
             if member not in event:
-                raise _invalid(f"/{member}", "An event needs this member.", "missing")
+                _refuse(f"/{member}", "An event needs this member.", "missing")
         kind = self._kind(event["kind"])
         principal.publish_kind(kind.name)
         if "org" in event and event["org"] is None:
-            raise _invalid("/org", "An org is a string; leave the member out for the credential's own.", "string_type")
+            _refuse("/org", "An org is a string; leave the member out for the credential's own.", "string_type")
         org = principal.publish_org(event.get("org"))
         key = _key(event["key"]) if "key" in event else None
         at = self._at(event["at"]) if "at" in event else self._clock.time()
@@ -82,7 +98,7 @@ class Publisher:
 
     def _kind(self, name: object) -> RegisteredKind:
         if not isinstance(name, str):
-            raise _invalid("/kind", "A kind is a string, as run.stage.", "string_type")
+            _refuse("/kind", "A kind is a string, as run.stage.", "string_type")
         kind = self._kinds.get(name)
         if kind is None:
             msg = f"No installed plugin provides the kind {name[:_SHOWN]!a}. GET /v1/kinds lists those that are."
@@ -91,13 +107,15 @@ class Publisher:
 
     def _at(self, text: object) -> float:
         if not isinstance(text, str):
-            raise _invalid("/at", "A time is a string, RFC 3339 with an offset.", "string_type")
+            _refuse("/at", "A time is a string, RFC 3339 with an offset.", "string_type")
         try:
             at = parse_rfc3339(text)
         except ValueError as error:
-            raise _invalid("/at", f"{error}".capitalize() + ".", "datetime_parsing") from None
+            _refuse("/at", f"{error}".capitalize() + ".", "datetime_parsing")
         if at > self._clock.time() + AHEAD_SECONDS:
-            raise _invalid("/at", "The time is more than 5 minutes ahead of this server's clock.", "datetime_future")
+            _refuse("/at", "The time is more than 5 minutes ahead of this server's clock.", "datetime_future")
+        if at < _EARLIEST:
+            _refuse("/at", "The time is before the year 1000.", "datetime_past")
         return at
 
     def _validate(self, kind: RegisteredKind, payload: object) -> bytes:
@@ -105,13 +123,15 @@ class Publisher:
             with self._metrics.validation_seconds[kind.name].time():
                 data = kind.kind.validate(payload)
         except PayloadError as error:
-            details = [Detail(f"/data{detail.pointer}", detail.message, detail.type) for detail in error.details]
+            details = _rows(kind, error)
             msg = f"The payload does not fit {kind.name}. GET /v1/kinds/{kind.name} has its schema and an example."
             raise InvalidPayload(msg, details=details) from None
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also sys.exit, which would end the service
             _logger.exception("The validator of %s (%s) raised something other than PayloadError.", kind.name, kind.owner)
             raise _plugin_fault(kind) from error
-        if isinstance(data, bytes) and len(data) > kind.policy.max_bytes:
+        if type(data) is bytes and len(data) > kind.policy.max_bytes:
             msg = f"The payload has {len(data)} bytes as validated; {kind.name} takes at most {kind.policy.max_bytes}."
             raise PayloadTooLarge(msg, details=[Detail("/data", msg, "too_long")])
         try:
@@ -125,11 +145,23 @@ def _key(key: object) -> str:
     try:
         return parse_key(key)
     except ValueError as error:
-        raise _invalid("/key", f"{error}".capitalize() + ".", "string_pattern_mismatch") from None
+        _refuse("/key", f"{error}".capitalize() + ".", "string_pattern_mismatch")
 
 
-def _invalid(pointer: str, message: str, error_type: str) -> InvalidPayload:
-    return InvalidPayload(f"The event cannot be read: {message}", details=[Detail(pointer, message, error_type)])
+def _rows(kind: RegisteredKind, error: PayloadError) -> list[Detail]:
+    """Return a plugin's rows as rows of the event, or the plugin's fault where they are not what they should be."""
+    try:
+        rows = [Detail(f"/data{detail.pointer}", detail.message, detail.type) for detail in error.details[:_MOST_ROWS]]
+        orjson.dumps([row.as_json() for row in rows])
+    except Exception as fault:
+        _logger.exception("The validator of %s (%s) raised a PayloadError that cannot be sent.", kind.name, kind.owner)
+        raise _plugin_fault(kind) from fault
+    return rows
+
+
+def _refuse(pointer: str, message: str, error_type: str) -> NoReturn:
+    msg = f"The event cannot be read: {message}"
+    raise InvalidPayload(msg, details=[Detail(pointer, message, error_type)]) from None
 
 
 def _pointer(name: object) -> str:
@@ -137,5 +169,5 @@ def _pointer(name: object) -> str:
 
 
 def _plugin_fault(kind: RegisteredKind) -> Internal:
-    msg = f"The plugin that provides {kind.name} ({kind.owner}) failed on this event, which was not published. Tell whoever runs this server."
+    msg = f"The plugin of {kind.name} ({kind.owner}) failed on this event, which was not published. Tell whoever runs this server."
     return Internal(msg, details=[Detail("/data", "The kind's validator is at fault, not the payload.", "plugin_fault")])

@@ -1,6 +1,9 @@
-"""What every test shares: the event loop that the service runs on."""
+"""What every test shares: the event loop that the service runs on, and programs besides Python that a test may need."""
 
 from __future__ import annotations
+
+import os
+import shutil
 
 import pytest
 
@@ -9,3 +12,24 @@ import pytest
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """Run async tests as the service runs: on asyncio over uvloop."""
     return "asyncio", {"use_uvloop": True}
+
+
+def require_tool(name: str) -> str:
+    """Return the path of a program that a test needs; where it is missing, skip the test by the program's name.
+
+    In CI (the environment's ``CI`` says so) nothing may be missing unseen: there it is a failure.
+    """
+    path = shutil.which(name)
+    if path is None:
+        reason = f"needs {name}, which is not installed here"
+        if os.environ.get("CI", "").lower() in {"", "0", "false"}:
+            pytest.skip(reason)
+        pytest.fail(f"{reason}; in CI that is no reason to skip", pytrace=False)
+    return path
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Look for the programs that a test's ``toolchain`` marks name, before its fixtures want them."""
+    for mark in item.iter_markers("toolchain"):
+        for name in mark.args:
+            require_tool(name)

@@ -1,7 +1,8 @@
 """The little that a subscription needs of a connection.
 
 The law of this module: nothing here waits. Whoever provides a sink calls the subscription's ``pause``, ``resume`` and ``lost`` when the
-connection's buffer fills, drains, or the connection goes; the sink itself only takes bytes.
+connection's buffer fills, drains, or the connection goes; the sink itself only takes bytes. It may call its own subscription from within any
+of these methods, and no other's: a flush is then in the middle of giving one chunk to all.
 """
 
 from __future__ import annotations
@@ -20,6 +21,21 @@ class Sink(Protocol):
 
     def abort(self) -> None:
         """Close at once, whatever is unsent. Must not raise."""
+
+
+class Nowhere:
+    """The sink of a subscriber that is gone, so that neither holds the other in memory."""
+
+    __slots__ = ()
+
+    def write(self, data: bytes, /) -> None:
+        """Drop it."""
+
+    def finish(self, frames: bytes, /) -> None:
+        """Drop it."""
+
+    def abort(self) -> None:
+        """Do nothing."""
 
 
 def unwrapped(data: bytes) -> bytes:

@@ -8,11 +8,15 @@ that, and a credential's end must not be overrun. It is told until when it shoul
 from __future__ import annotations
 
 import heapq
+import logging
 import math
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from redline.clock import Clock, Timer
+
+
+_logger = logging.getLogger(__name__)
 
 
 class Entry(Protocol):
@@ -21,7 +25,7 @@ class Entry(Protocol):
     slot: int
 
     def tick(self, now: float, until: float) -> None:
-        """Do at ``now`` what is due before ``until`` (monotonic seconds). May come after the entry was removed. Must not raise."""
+        """Do at ``now`` what is due up to ``until`` (monotonic seconds). May come after the entry was removed. Should not raise."""
 
 
 class Wheel:
@@ -35,14 +39,20 @@ class Wheel:
         self._order: list[int] = []
         self._timer: Timer | None = None
         self._next = math.inf
+        self._stopped = False
 
     def __len__(self) -> int:
         """Return how many entries wait."""
         return sum(map(len, self._slots.values()))
 
     def put(self, entry: Entry, when: float) -> None:
-        """Have ``entry`` called at ``when`` (monotonic seconds), instead of whenever it was to be called before."""
+        """Have ``entry`` called at ``when`` (monotonic seconds), instead of whenever it was to be called before.
+
+        What is due already is called as soon as the clock calls again.
+        """
         self.remove(entry)
+        if self._stopped:
+            return
         slot = math.floor(when / self._width)
         entries = self._slots.get(slot)
         if entries is None:
@@ -61,7 +71,8 @@ class Wheel:
         entry.slot = -1
 
     def stop(self) -> None:
-        """Call nobody any more."""
+        """Call nobody any more, for good."""
+        self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
         self._slots.clear()
@@ -77,12 +88,26 @@ class Wheel:
     def _turn(self) -> None:
         now = self._clock.monotonic()
         self._timer, self._next = None, math.inf
+        # Taken first, called then: an entry that asks for a time that has passed is called at the next turn, and cannot hold up this one.
+        due: list[tuple[int, dict[Entry, None]]] = []
         while self._order and self._order[0] * self._width <= now:
             slot = heapq.heappop(self._order)
-            for entry in self._slots.pop(slot):
+            due.append((slot, self._slots.pop(slot)))
+        for slot, entries in due:
+            until = max(now, slot * self._width) + self._width
+            for entry in entries:
                 entry.slot = -1
-                entry.tick(now, now + self._width)
+            for entry in entries:
+                self._call(entry, now, max(until, (slot + 1) * self._width))
         while self._order and not self._slots[self._order[0]]:
             del self._slots[heapq.heappop(self._order)]
-        if self._order:
+        if self._order and self._order[0] < self._next:
             self._arm(self._order[0])
+
+    @staticmethod
+    def _call(entry: Entry, now: float, until: float) -> None:
+        """Call one entry; whatever becomes of it, the others' heartbeats and ends depend on the wheel's turning on."""
+        try:
+            entry.tick(now, until)
+        except Exception:
+            _logger.exception("An entry of the wheel failed; the others go on.")

@@ -1,7 +1,7 @@
 """What publishing and streaming share: the way to the service, and who one is there.
 
-The law of this module: the token goes into the ``Authorization`` header and nowhere else, and an answer is read up to a bound. Whatever comes
-back that is not what was asked for leaves here as a :class:`~redline.client.errors.ClientError`.
+The law of this module: the token goes into the ``Authorization`` header and nowhere else, and an answer is read up to a bound. Whatever
+comes back that is not what was asked for leaves here as a :class:`~redline.client.errors.ClientError`.
 """
 
 from __future__ import annotations
@@ -118,6 +118,6 @@ def base_url(url: str) -> str:
     else:
         usable = usable and "@" not in parts.netloc and not parts.query and not parts.fragment and url.isprintable() and " " not in url
     if not usable:
-        msg = "the URL cannot be used: it takes http://HOST:PORT or https://HOST, perhaps with a path, without a login, a query or a fragment"
+        msg = "the URL cannot be used: it takes http://HOST:PORT or https://HOST, perhaps with a path; no login, query or fragment"
         raise ValueError(msg)
     return url.rstrip("/")

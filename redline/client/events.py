@@ -1,19 +1,20 @@
 """Events as a program holds them: to be published, published, received.
 
-The law of this module: an event that goes out is one line of JSON that says what the caller said, or an error before anything is sent. It is
-not judged whether the payload fits its kind; that is the service's to say.
+The law of this module: an event that goes out is one line of JSON that says what the caller said, or an error before anything is sent.
+Whether the payload fits its kind is the service's to say.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from redline.clock import parse_rfc3339, rfc3339
 from redline.envelope import parse_key
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 CONTROL_PREFIX: Final = "stream."
 GAP: Final = "stream.gap"
@@ -61,12 +62,13 @@ class Published:
 class Event:
     """An event received.
 
-    ``id`` is the cursor once this event is done with: keep it to resume after it. Control events (``stream.gap``) have no ``org`` and no
-    ``at``, and their ``id`` is None where there is no cursor yet. ``text`` is the frame's data as it was received: one line of JSON.
+    ``data`` is the payload as parsed JSON. ``id`` is the cursor once this event is done with: keep it to resume after it. Control events
+    (``stream.gap``) have no ``org`` and no ``at``, and their ``id`` is None where there is no cursor yet. ``text`` is the frame's data as it
+    was received: one line of JSON.
     """
 
     kind: str
-    data: Mapping[str, object]
+    data: Any
     id: str | None
     org: str | None = None
     at: str | None = None
@@ -88,10 +90,10 @@ class Event:
             return None
         if kind.startswith(CONTROL_PREFIX):
             return cls(kind, parsed, cursor, text=text)
-        data, org, at = parsed.get("data"), parsed.get("org"), parsed.get("at")
-        if parsed.get("kind") != kind or parsed.get("id") != cursor or not isinstance(data, dict):
+        org, at = parsed.get("org"), parsed.get("at")
+        if parsed.get("kind") != kind or parsed.get("id") != cursor or "data" not in parsed:
             return None
-        return cls(kind, data, cursor, org if isinstance(org, str) else None, at if isinstance(at, str) else None, text)
+        return cls(kind, parsed["data"], cursor, org if isinstance(org, str) else None, at if isinstance(at, str) else None, text)
 
 
 def _moment(at: datetime | str) -> str:

@@ -34,10 +34,13 @@ def new_key() -> str:
     return secrets.token_urlsafe(16)
 
 
+_PENDING: Final = ClientError("not sent yet")
+
+
 class _Line(NamedTuple):
     """One event of a batch: its place in the caller's order, its key, and its JSON."""
 
-    index: int
+    place: int
     key: str
     text: bytes
 
@@ -71,10 +74,13 @@ class Publishing:
         results: list[Published | ClientError | None] = []
         failed: ClientError | None = None
         for part in self._parts(events):
-            results += [failed] * len(part)
+            results += [failed or _PENDING] * len(part)
             if failed is None:
-                failed = await self._part(part, results, self._budget(), dry_run=dry_run)
-        return results
+                try:
+                    await self._part(part, results, dry_run=dry_run)
+                except ClientError as error:
+                    failed = error
+        return [failed if result is _PENDING else result for result in results]
 
     def _budget(self) -> Budget:
         connection = self._connection
@@ -83,9 +89,9 @@ class Publishing:
     def _parts(self, events: Iterable[NewEvent]) -> Iterator[list[_Line]]:
         part: list[_Line] = []
         size = 0
-        for index, event in enumerate(events):
+        for place, event in enumerate(events):
             key = event.key or self._make_key()
-            line = _Line(index, key, event.encode(key))
+            line = _Line(place, key, event.encode(key))
             if part and (len(part) == PART_LINES or size + len(line.text) >= PART_BYTES):
                 yield part
                 part, size = [], 0
@@ -94,55 +100,57 @@ class Publishing:
         if part:
             yield part
 
-    async def _part(
-        self, part: Sequence[_Line], results: list[Published | ClientError | None], budget: Budget, *, dry_run: bool
-    ) -> ClientError | None:
-        """Publish one part and fill in its results; return what made the whole of it fail, if something did."""
-        while part:
-            try:
-                answers = self._answers(await self._post(b"\n".join(line.text for line in part), _NDJSON, budget, dry_run=dry_run), len(part))
-            except ClientError as error:
-                if isinstance(error, Refused) and error.status == _TOO_LARGE and len(part) > 1:
-                    # A service with narrower bounds than the defaults.
-                    half = len(part) // 2
-                    failed = await self._part(part[:half], results, budget, dry_run=dry_run)
-                    part = part[half:]
-                    if failed is None:
-                        continue
-                    error = failed  # noqa: PLW2901 - the first half's failure is this part's
-                for line in part:
-                    results[line.index] = error
-                return error if not isinstance(error, Refused) or error.status != _TOO_LARGE else None
-            for line, answer in zip(part, answers, strict=True):
-                results[line.index] = answer
-                if isinstance(answer, ClientError):
-                    answer.key = line.key
-            part = [line for line, answer in zip(part, answers, strict=True) if isinstance(answer, ClientError) and answer.transient]
-            if part:
-                try:
-                    await budget.wait(Refused("rate_limited", "some lines were refused for now"))
-                except Refused:
-                    break  # Each such line has its own error as its result already.
-        return None
+    async def _part(self, part: Sequence[_Line], results: list[Published | ClientError | None], *, dry_run: bool) -> None:
+        """Publish one part and fill in its results; halve it where the service's bounds are narrower than the defaults."""
+        try:
+            await self._lines(part, results, dry_run=dry_run)
+        except Refused as error:
+            if error.status != _TOO_LARGE:
+                raise
+            if len(part) == 1:
+                error.key = part[0].key
+                results[part[0].place] = error
+                return
+            middle = len(part) // 2
+            await self._part(part[:middle], results, dry_run=dry_run)
+            await self._part(part[middle:], results, dry_run=dry_run)
+
+    async def _lines(self, lines: Sequence[_Line], results: list[Published | ClientError | None], *, dry_run: bool) -> None:
+        """Publish lines in one request, and those again that were refused for now."""
+        budget = self._budget()
+        while lines:
+            answer = await self._post(b"\n".join(line.text for line in lines), _NDJSON, budget, dry_run=dry_run)
+            again: list[_Line] = []
+            for line, result in zip(lines, self._answers(answer, len(lines)), strict=True):
+                results[line.place] = result
+                if isinstance(result, ClientError):
+                    result.key = line.key
+                    if result.transient:
+                        again.append(line)
+            lines = again
+            if lines and not await budget.more():
+                return
 
     async def _post(self, content: bytes, media_type: str, budget: Budget, *, dry_run: bool) -> object:
         """Send one body until it is answered or the budget is used up; return the answer's JSON."""
         connection = self._connection
-        refused: str | None = None
+        refused, error = "", ClientError()
         while True:
             token = await connection.credential.get()
+            if token == refused:
+                raise error
             try:
                 async with within(connection.clock, budget.seconds):
                     return await self._send(content, media_type, token, dry_run=dry_run)
             except (httpx.RequestError, TimeoutError) as failure:
                 error = connection.unreachable(failure)
                 error.__cause__ = failure
-            except ClientError as refusal:
+            except Refused as refusal:
                 error = refusal
-                if isinstance(refusal, Refused) and refusal.status == UNAUTHENTICATED and connection.credential.renewable and refused is None:
-                    refused = token
-                    continue
-            await budget.wait(error)
+            if isinstance(error, Refused) and error.status == UNAUTHENTICATED and connection.credential.renewable and not refused:
+                refused = token
+            elif not (error.transient and await budget.more(error.retry_after)):
+                raise error
 
     async def _send(self, content: bytes, media_type: str, token: str, *, dry_run: bool) -> object:
         connection = self._connection

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from redline.client.errors import ClientError
     from redline.clock import Clock
 
 _STEEPEST: Final = 30
@@ -27,8 +26,8 @@ _DIGITS: Final = 9
 class Retry:
     """How a publish is retried. Times are in seconds.
 
-    At most ``attempts`` requests, within ``deadline`` altogether; before the n-th retry a random part of ``first`` × 2ⁿ⁻¹, at most
-    ``longest``. Keep ``deadline`` below the service's ``idempotency.seconds`` (120 by default): after that a repeated event is a new one.
+    At most ``attempts`` requests, within ``deadline`` altogether; before each retry a random part of ``first``, doubled each time up
+    to ``longest``. Keep ``deadline`` below the service's ``idempotency.seconds`` (120 by default): after that a repeated event is a new one.
     """
 
     attempts: int = 6
@@ -44,7 +43,7 @@ class Retry:
 
     def delay(self, failures: int, random: Callable[[], float]) -> float:
         """Return the seconds to wait after so many failures (from 1); ``random`` returns numbers from 0 to 1."""
-        return random() * min(self.longest, self.first * 2 ** min(failures - 1, _STEEPEST))
+        return random() * min(self.longest, self.first * float(1 << min(failures - 1, _STEEPEST)))
 
 
 class Budget:
@@ -64,15 +63,14 @@ class Budget:
         """How many are left."""
         return max(0.0, self._end - self._clock.monotonic())
 
-    async def wait(self, error: ClientError) -> None:
-        """Wait until it is time to try again; raise ``error`` where that may not help, or attempts or time are used up."""
+    async def more(self, floor: float | None = None) -> bool:
+        """Wait until it is time to try again, for at least ``floor`` seconds; tell whether there is another attempt."""
         self._failures += 1
-        if not error.transient or self._failures >= self._retry.attempts:
-            raise error
-        delay = self._retry.delay(self._failures, self._random) + (error.retry_after or 0.0)
-        if delay >= self.seconds:
-            raise error
+        delay = self._retry.delay(self._failures, self._random) + (floor or 0.0)
+        if self._failures >= self._retry.attempts or delay >= self.seconds:
+            return False
         await self._sleep(delay)
+        return True
 
 
 def retry_after(value: str | None, now: float) -> float | None:

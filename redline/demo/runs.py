@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _WORKERS: Final = 2
 _TRIES: Final = 3
 _LONGEST_STEP: Final = 1.9
-_STEP: Final = (1.0, 1.7)
-_PAUSE: Final = (0.15, 0.4)
+_STEP: Final = (1.6, _LONGEST_STEP)
+_PAUSE: Final = (0.5, 1.2)
 _FETCH_FAILS, _EXTRACT_FAILS = 0.1, 0.04
 _FINDS: Final = ((0, 1, 2), (0.58, 0.33, 0.09))
 """How many changes a run finds, and how often."""
@@ -123,7 +123,7 @@ class RunFloor:
                 self._say(run, stage, "succeeded", 1.0, attempt=attempt, message=words.format(done=done, all=documents))
                 yield office.between(_PAUSE)
                 return True
-            yield _LONGEST_STEP - office.between(_PAUSE)
+            yield office.between(_STEP)
         return False
 
     def _say(self, run: Run, stage: str, status: str, progress: float, *, attempt: int = 1, **more: object) -> None:

@@ -13,14 +13,18 @@ The law of this module: above it nobody asks which log is beneath. The promises:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from redline.envelope import Envelope, EventId, OrgId
     from redline.errors import RedlineError
+
+
+RECORD_OVERHEAD: Final = 600
+"""Bytes that a record takes besides its payload (the objects around it, measured on CPython 3.11). Whoever bounds records by bytes counts
+these too: so a flood of small events cannot outgrow the bound, and a log and the nodes that read it mean the same by a share of it."""
 
 
 class Mark(NamedTuple):
@@ -85,7 +89,10 @@ class Follower(Protocol):
         """Take new records, in the order of each org. Must not raise and must not wait."""
 
     def trimmed(self, org: OrgId, floor: int) -> None:
-        """Learn that the org's records up to and including ``floor`` are gone. A log that cannot tell does not call this."""
+        """Learn that the org's records up to and including ``floor`` are gone. A log that cannot tell does not call this.
+
+        Must not raise, and must not wait.
+        """
 
 
 class EventLog(Protocol):

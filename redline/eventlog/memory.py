@@ -8,29 +8,28 @@ Every change happens within one turn of the event loop, so there is nothing to l
 
 from __future__ import annotations
 
-import base64
 import heapq
-import secrets
-from collections import OrderedDict
+import logging
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from redline.envelope import EventId
-from redline.errors import IdempotencyConflict, LogUnavailable, OverCapacity, RateLimited, RedlineError
-from redline.eventlog.contract import Appended, Bounds, EvictedError, Mark, Record, Tail
-from redline.eventlog.window import Window
+from redline.errors import LogUnavailable, OverCapacity, RedlineError
+from redline.eventlog.contract import Appended, Tail
+from redline.eventlog.heaviest import Heaviest
+from redline.eventlog.keys import IdempotencyKeys
+from redline.eventlog.stretch import Stretch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from redline.clock import Clock, Timer
-    from redline.envelope import OrgId
-    from redline.eventlog.contract import Draft, Follower
+    from redline.envelope import EventId, OrgId
+    from redline.eventlog.contract import Bounds, Draft, Follower, Mark, Record
     from redline.metrics import Metrics
 
-RECORD_OVERHEAD: Final = 600
-"""Bytes that a record takes besides its payload (the objects around it, measured on CPython 3.11), so that a flood of small events cannot
-outgrow a bound that counts bytes."""
+_logger = logging.getLogger(__name__)
+
 _SWEEPS = 20
 _SWEEP_SECONDS = (0.05, 30.0)
 
@@ -48,44 +47,6 @@ class Retention:
     keys: int = 10_000
 
 
-class _Key:
-    """An idempotency key's use: which event it named, and until when (monotonic seconds) it is held."""
-
-    __slots__ = ("fingerprint", "id", "until")
-
-    def __init__(self, event_id: str, fingerprint: bytes, until: float) -> None:
-        self.id = event_id
-        self.fingerprint = fingerprint
-        self.until = until
-
-
-class _Org:
-    """One org's part of the log. Positions are 1, 2, 3 … within its epoch, so a record's index follows from its position."""
-
-    __slots__ = ("bytes", "epoch", "head", "holds", "keys", "records", "touched")
-
-    def __init__(self, now: float) -> None:
-        # 60 random bits: an epoch tells nothing (not even when it began), and an org that was forgotten never gets an old one again.
-        self.epoch = base64.b32encode(secrets.token_bytes(8))[:12].decode().lower()
-        self.head = 0
-        self.records: Window[Record] = Window()
-        self.bytes = 0
-        self.keys: OrderedDict[str, _Key] = OrderedDict()
-        self.holds = 0
-        self.touched = now
-
-    @property
-    def floor(self) -> int:
-        return self.head - len(self.records)
-
-    def mark(self, position: int) -> Mark:
-        return Mark(position, f"{self.epoch}-{position}")
-
-    def bounds(self) -> Bounds:
-        oldest = self.records[0].id if len(self.records) else None
-        return Bounds(self.mark(self.floor), oldest, self.mark(self.head))
-
-
 class MemoryLog:
     """The in-memory :class:`~redline.eventlog.contract.EventLog`."""
 
@@ -97,16 +58,16 @@ class MemoryLog:
         metrics.orgs.set_function(lambda: len(self._orgs))
         metrics.log_events.set_function(lambda: self._count)
         metrics.log_bytes.set_function(lambda: self._bytes)
-        self._orgs: dict[OrgId, _Org] = {}
+        self._orgs: dict[OrgId, Stretch] = {}
         self._bytes = self._count = 0
-        self._heaviest: list[tuple[int, OrgId]] | None = None
+        self._heaviest = Heaviest(lambda: self._orgs, self._weigh)
+        self._keys = IdempotencyKeys(retention.key_seconds, retention.keys, clock)
         # One entry per org: when its oldest record expires, or when it may be forgotten. Lazy: an entry may come too early, never too late.
         self._due: list[tuple[float, OrgId]] = []
         self._follower: Follower | None = None
         self._timer: Timer | None = None
-        self._remember = max(retention.seconds, retention.key_seconds)
         low, high = _SWEEP_SECONDS
-        self._interval = min(high, max(low, retention.seconds / _SWEEPS))
+        self._interval = min(high, max(low, min(retention.seconds, retention.key_seconds) / _SWEEPS))
 
     async def start(self, follower: Follower) -> None:
         """Follow from now on."""
@@ -120,7 +81,8 @@ class MemoryLog:
         self._timer = self._follower = None
         self._orgs.clear()
         self._due.clear()
-        self._heaviest = None
+        self._keys.clear()
+        self._heaviest.forget()
         self._bytes = self._count = 0
 
     @property
@@ -130,7 +92,7 @@ class MemoryLog:
 
     async def append(self, drafts: Sequence[Draft]) -> list[Appended | RedlineError]:
         """Append each draft within this turn of the loop, then tell the follower once."""
-        follower = self._open()
+        self._open()
         fresh: list[Record] = []
         answers: list[Appended | RedlineError] = []
         for draft in drafts:
@@ -138,7 +100,7 @@ class MemoryLog:
                 answers.append(self._append(draft, fresh))
             except RedlineError as error:
                 answers.append(error)
-        follower.appended(fresh)
+        self._tell(fresh)
         for org in {record.envelope.org for record in fresh}:
             self._trim(org)
         self._trim_total()
@@ -160,30 +122,12 @@ class MemoryLog:
 
     async def read(self, org: OrgId, after: int, max_bytes: int) -> Sequence[Record]:
         """Return a page."""
-        state = self._org(org)
-        index = after - state.floor
-        if index < 0:
-            raise EvictedError
-        page: list[Record] = []
-        size = 0
-        while index < len(state.records) and size < max_bytes:
-            record = state.records[index]
-            page.append(record)
-            size += len(record.envelope.data)
-            index += 1
-        return page
+        return self._org(org).page(after, max_bytes)
 
     async def tail(self, org: OrgId, max_records: int, max_bytes: int) -> Tail:
         """Return the newest records within both bounds."""
         bounds = await self.bounds(org)
-        records = self._orgs[org].records
-        index, size = len(records), 0
-        while index > max(0, len(records) - max_records):
-            size += len(records[index - 1].envelope.data)
-            if size > max_bytes:
-                break
-            index -= 1
-        return Tail(bounds, records.between(index, len(records)))
+        return Tail(bounds, self._orgs[org].newest(max_records, max_bytes))
 
     def hold(self, org: OrgId) -> None:
         """Keep the org's epoch and head."""
@@ -196,13 +140,20 @@ class MemoryLog:
             state.holds -= 1
             state.touched = self._clock.time()
 
-    def _open(self) -> Follower:
+    def _open(self) -> None:
         if self._follower is None:
             msg = "The event log is closed. Try again in a moment."
             raise LogUnavailable(msg)
-        return self._follower
 
-    def _org(self, org: OrgId) -> _Org:
+    def _tell(self, fresh: Sequence[Record]) -> None:
+        """Hand new records to the follower. They are in the log: whatever it makes of them, their publisher gets its answer."""
+        if fresh and self._follower is not None:
+            try:
+                self._follower.appended(fresh)
+            except Exception:
+                _logger.exception("The event log's follower failed on %d events, which are in the log.", len(fresh))
+
+    def _org(self, org: OrgId) -> Stretch:
         self._open()
         state = self._orgs.get(org)
         if state is None:
@@ -212,53 +163,26 @@ class MemoryLog:
                 msg = f"This server remembers as many orgs as it may ({self._keep.orgs}). Raise history.orgs, or try again later."
                 raise OverCapacity(msg, retry_after=60)
             now = self._clock.time()
-            state = self._orgs[org] = _Org(now)
+            state = self._orgs[org] = Stretch(now)
             heapq.heappush(self._due, (now + self._keep.seconds, org))
         return state
 
     def _append(self, draft: Draft, fresh: list[Record]) -> Appended:
-        envelope = draft.envelope
-        state = self._org(envelope.org)
-        if draft.key is not None and (known := self._known_key(state, draft)) is not None:
+        envelope, key = draft.envelope, draft.key
+        if key is not None and (known := self._keys.answer(envelope.org, key, draft.fingerprint)) is not None:
             return known
-        now = self._clock.time()
-        state.head += 1
-        record = Record(state.head, f"{state.epoch}-{state.head}", envelope, now)
-        state.records.append(record)
-        state.touched = now
-        size = len(envelope.data) + RECORD_OVERHEAD
-        state.bytes += size
+        state = self._org(envelope.org)
+        record, size = state.append(envelope, self._clock.time())
         self._bytes += size
         self._count += 1
-        if self._heaviest is not None:
-            heapq.heappush(self._heaviest, (-state.bytes, envelope.org))
-        if draft.key is not None:
-            until = self._clock.monotonic() + self._keep.key_seconds
-            state.keys[draft.key] = _Key(record.id, draft.fingerprint, until)
+        self._heaviest.grew(envelope.org, state.bytes)
+        if key is not None:
+            self._keys.remember(envelope.org, key, draft.fingerprint, record.id)
         fresh.append(record)
         return Appended(record.id, duplicate=False)
 
-    def _known_key(self, state: _Org, draft: Draft) -> Appended | None:
-        """Return the first answer given under the draft's key; None when the key is new and there is room for it."""
-        now = self._clock.monotonic()
-        while state.keys and next(iter(state.keys.values())).until <= now:
-            state.keys.popitem(last=False)
-        known = state.keys.get(draft.key or "")
-        if known is None:
-            if len(state.keys) >= self._keep.keys:
-                wait = max(1, int(next(iter(state.keys.values())).until - now) + 1)
-                msg = f"The org has {self._keep.keys} idempotency keys in use. Send fewer keys, or try again in {wait} s."
-                raise RateLimited(msg, retry_after=wait)
-            return None
-        if known.fingerprint != draft.fingerprint:
-            msg = "The key was used before for an event of another kind or payload. Use a new key for a new event."
-            raise IdempotencyConflict(msg)
-        return Appended(known.id, duplicate=True)
-
-    def _drop_oldest(self, state: _Org, reason: str) -> None:
-        size = len(state.records.popleft().envelope.data) + RECORD_OVERHEAD
-        state.bytes -= size
-        self._bytes -= size
+    def _drop_oldest(self, state: Stretch, reason: str) -> None:
+        self._bytes -= state.drop_oldest()
         self._count -= 1
         self._metrics.log_evicted[reason].inc()
 
@@ -277,31 +201,19 @@ class MemoryLog:
         if len(records) != before and self._follower is not None:
             self._follower.trimmed(org, state.floor)
 
-    def _trim_total(self) -> None:
-        """Hold all orgs together to the ceiling.
+    def _weigh(self, org: OrgId) -> int:
+        state = self._orgs.get(org)
+        return state.bytes if state is not None else 0
 
-        The heap is kept only while the ceiling presses, and lazily: an entry may say more than the org still holds (then it is put right
-        and pushed back), never less, because every append pushes.
-        """
-        if self._bytes <= self._keep.total_bytes:
-            if self._heaviest is not None and self._bytes < self._keep.total_bytes * 0.9:
-                self._heaviest = None
-            return
-        if self._heaviest is None or len(self._heaviest) > 4 * len(self._orgs) + 1024:
-            self._heaviest = [(-state.bytes, org) for org, state in self._orgs.items()]
-            heapq.heapify(self._heaviest)
+    def _trim_total(self) -> None:
+        """Hold all orgs together to the ceiling, each time at the cost of the one that holds the most."""
+        ceiling = self._keep.total_bytes
+        if self._bytes < ceiling * 0.9:
+            self._heaviest.forget()
         trimmed: set[OrgId] = set()
-        while self._bytes > self._keep.total_bytes and self._heaviest:
-            claimed, org = self._heaviest[0]
-            state = self._orgs.get(org)
-            if state is None or not len(state.records):
-                heapq.heappop(self._heaviest)
-            elif -claimed != state.bytes:
-                heapq.heapreplace(self._heaviest, (-state.bytes, org))
-            else:
-                self._drop_oldest(state, "ceiling")
-                heapq.heapreplace(self._heaviest, (-state.bytes, org))
-                trimmed.add(org)
+        while self._bytes > ceiling and (org := self._heaviest.find()) is not None:
+            self._drop_oldest(self._orgs[org], "ceiling")
+            trimmed.add(org)
         for org in trimmed:
             if self._follower is not None:
                 self._follower.trimmed(org, self._orgs[org].floor)
@@ -310,23 +222,25 @@ class MemoryLog:
         self._timer = self._clock.call_at(self._clock.monotonic() + self._interval, self._sweep)
 
     def _sweep(self) -> None:
-        self._sweep_due()
         self._schedule()
+        self._keys.purge()
+        self._sweep_due()
 
     def _sweep_due(self) -> None:
         """Drop what has outlived its age, and forget orgs of which nothing is left to remember."""
-        now = self._clock.time()
+        now, age = self._clock.time(), self._keep.seconds
         while self._due and self._due[0][0] <= now:
             _, org = heapq.heappop(self._due)
-            state = self._orgs.get(org)
-            if state is None:
-                continue
+            state = self._orgs[org]
             self._trim(org)
             if len(state.records):
-                due = state.records[0].appended + self._keep.seconds
-            elif state.holds or state.touched + self._remember > now:
-                due = max(min(state.touched + self._remember, now + self._keep.seconds), now + self._interval)
+                due = state.records[0].appended + age
+            elif state.holds:
+                due = now + age  # Whoever lets go of it later touches it then.
+            elif state.touched + age > now:
+                due = state.touched + age
             else:
                 del self._orgs[org]
                 continue
-            heapq.heappush(self._due, (due, org))
+            # Never now again: a sum that rounds the other way than the difference in _trim would keep this loop going.
+            heapq.heappush(self._due, (max(due, math.nextafter(now, math.inf)), org))

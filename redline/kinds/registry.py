@@ -207,7 +207,8 @@ class _Check:
         for field in ("title", "description", "version"):
             if not isinstance(getattr(policy, field), str):
                 self.fault(f"its policy's {field} is {type(getattr(policy, field)).__name__}, and must be a string")
-        if policy.scope is not None and not (isinstance(policy.scope, str) and _SCOPE.fullmatch(policy.scope)):
+        scope: object = policy.scope  # a plugin need not be type-checked
+        if scope is not None and not (isinstance(scope, str) and _SCOPE.fullmatch(scope)):
             self.fault("its policy's scope must be one word of 1 to 128 visible ASCII characters without quote or backslash, or None")
         if policy.example is not None and not isinstance(policy.example, Mapping):
             self.fault(f"its policy's example is {type(policy.example).__name__}, and must be a mapping or None")

@@ -6,7 +6,7 @@ Durations are numbers of seconds, sizes numbers of bytes, unless the name says o
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationInfo, field_validator

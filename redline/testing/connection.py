@@ -7,6 +7,7 @@ single bytes; and every wait has an end.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from dataclasses import dataclass, field
@@ -112,10 +113,8 @@ class StreamConnection:
     async def close(self) -> None:
         """Close the connection (FIN)."""
         self.writer.close()
-        try:
+        with contextlib.suppress(OSError):  # the other side may have been faster
             await self.writer.wait_closed()
-        except OSError:
-            pass  # the other side was faster
 
     def reset(self) -> None:
         """Cut the connection (RST)."""

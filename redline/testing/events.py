@@ -1,7 +1,7 @@
 """Reading an event stream, strictly by the standard.
 
-The law of this module: it follows the WHATWG HTML standard §9.2.6 "Interpreting an event stream" step by step and helps nobody: what a browser
-would not dispatch is not dispatched, and what a browser would forget is forgotten. It shares no code with what writes streams.
+The law of this module: it follows the WHATWG HTML standard §9.2.6 "Interpreting an event stream" step by step and helps nobody: what a
+browser would not dispatch is not dispatched, and what a browser would forget is forgotten. It shares no code with what writes streams.
 """
 
 from __future__ import annotations

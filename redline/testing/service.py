@@ -62,7 +62,7 @@ class RunningService:
         """Read what is retained (by default all of it) to the end, and return the ended stream."""
         if not headers:
             query = {"last_event_id": "earliest", **query}
-        stream = await self.stream(token, headers=headers, follow="false", **query)
+        stream = await StreamConnection.open(self.stream_url(token, follow="false", **query), headers=headers)
         await stream.read_to_end()
         await stream.close()
         return stream
@@ -72,7 +72,9 @@ class RunningService:
         headers = {"Authorization": f"Bearer {self.token() if token is None else token}"}
         return await self.http.post(f"{self.url}/v1/events", json=dict(event), headers=headers)
 
-    async def publish(self, kind: str = "scheduler.tick", data: Mapping[str, Any] | None = None, *, token: str | None = None, **more: str) -> str:
+    async def publish(
+        self, kind: str = "scheduler.tick", data: Mapping[str, Any] | None = None, *, token: str | None = None, **more: str
+    ) -> str:
         """Publish an event (by default the kind's own example) and return its id; ``more`` are ``key``, ``at``, ``org``."""
         payload = self.example(kind) if data is None else data
         response = await self.post({"kind": kind, "data": payload, **more}, token)

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from sanic import Sanic
 from sanic.config import Config
-from sanic_ext import Extend
-from sanic_ext.extensions.http.extension import HTTPExtension
 
 from redline.auth.key_files import load_key_file
 from redline.auth.keys import KeyRing, secret_key
@@ -29,6 +27,8 @@ from redline.kinds.registry import load_kinds
 from redline.metrics import Metrics
 from redline.publisher import Publisher
 from redline.web.catalog import catalog
+from redline.web.cors import allow_origins
+from redline.web.console import console
 from redline.web.errors import EnvelopeErrorHandler
 from redline.web.events import events
 from redline.web.health import health
@@ -73,7 +73,9 @@ def create_app(
     app.ctx.service = service
     for blueprint in (streams, events, catalog, health):
         app.blueprint(blueprint)
-    _extend(app, settings)
+    if settings.console.enabled:
+        app.blueprint(console)
+    allow_origins(app, settings.cors)
 
     @app.before_server_start
     async def start(_: Sanic[Config, Any]) -> None:
@@ -81,6 +83,9 @@ def create_app(
 
     @app.before_server_stop
     async def drain(_: Sanic[Config, Any]) -> None:
+        await end_streams()
+
+    async def end_streams() -> None:
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await broker.drain()
@@ -89,6 +94,7 @@ def create_app(
 
     @app.after_server_stop
     async def close(_: Sanic[Config, Any]) -> None:
+        await end_streams()  # once more: one may have been on its way in when the others were told
         await broker.close()
 
     return app
@@ -100,8 +106,8 @@ def key_ring(settings: Settings) -> KeyRing:
     keys: list[Key] = []
     if auth.secret is not None:
         keys.append(secret_key(auth.secret.get_secret_value(), setting="auth.secret (REDLINE_AUTH__SECRET)"))
-    for secret in auth.previous_secrets:
-        keys.append(secret_key(secret.get_secret_value(), setting="auth.previous_secrets (REDLINE_AUTH__PREVIOUS_SECRETS)"))
+    previous = "auth.previous_secrets (REDLINE_AUTH__PREVIOUS_SECRETS)"
+    keys.extend(secret_key(secret.get_secret_value(), setting=previous) for secret in auth.previous_secrets)
     files = [(path, "auth.keys (REDLINE_AUTH__KEYS)") for path in auth.keys]
     if auth.jwks is not None:
         files.append((Path(auth.jwks), "auth.jwks (REDLINE_AUTH__JWKS)"))
@@ -112,8 +118,8 @@ def key_ring(settings: Settings) -> KeyRing:
             _logger.warning("%s", note)
     if not keys:
         msg = (
-            "no key to verify tokens with: set REDLINE_AUTH__SECRET to at least 32 bytes (python -c 'import secrets; print(secrets.token_urlsafe(48))'), "
-            "or REDLINE_AUTH__JWKS or REDLINE_AUTH__KEYS to files of public keys; redline demo makes a key for itself"
+            "no key to verify tokens with: set REDLINE_AUTH__SECRET to at least 32 bytes "
+            "(python -c 'import secrets; print(secrets.token_urlsafe(48))'), or REDLINE_AUTH__JWKS or REDLINE_AUTH__KEYS to files of public keys; redline demo makes a key for itself"
         )
         raise StartupError(msg)
     return KeyRing(tuple(keys))
@@ -174,25 +180,3 @@ def _sanic_config(settings: Settings) -> Config:
         }
     )
     return config
-
-
-def _extend(app: Sanic[Config, Any], settings: Settings) -> None:
-    """Set sanic-ext up for CORS, and nothing else of it: ``HTTP_AUTO_HEAD`` would run the stream's handler for a HEAD, its documentation
-    pages load from other hosts, and its injection reads every handler's annotations at start."""  # noqa: D209
-    origins = settings.cors.origins
-    Extend(
-        app,
-        extensions=[HTTPExtension],
-        built_in_extensions=False,
-        config={
-            "CORS": bool(origins),
-            "CORS_ORIGINS": ",".join(origins),
-            "CORS_SUPPORTS_CREDENTIALS": settings.cors.credentials,
-            "CORS_ALLOW_HEADERS": ["authorization", "last-event-id", "content-type"],
-            "CORS_EXPOSE_HEADERS": ["retry-after", "www-authenticate"],
-            "CORS_MAX_AGE": 600,
-            "HTTP_AUTO_HEAD": False,
-            "HTTP_AUTO_OPTIONS": bool(origins),
-            "HTTP_AUTO_TRACE": False,
-        },
-    )

@@ -12,16 +12,8 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 import orjson
-from sanic.exceptions import (
-    BadRequest,
-    ExpectationFailed,
-    MethodNotAllowed as SanicMethodNotAllowed,
-    NotFound as SanicNotFound,
-    PayloadTooLarge as SanicPayloadTooLarge,
-    RequestTimeout,
-    SanicException,
-    ServiceUnavailable,
-)
+from sanic import exceptions as sanic
+from sanic.constants import HTTP_METHODS
 from sanic.handlers import ErrorHandler
 from sanic.response import HTTPResponse
 
@@ -60,31 +52,41 @@ def error_response(request: Request, error: RedlineError) -> HTTPResponse:
         headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after is not None or error.status in {429, 503}:
         headers["Retry-After"] = str(error.retry_after or 1)
-    body = {"error": {"code": error.code, "message": error.message, "requestId": request_id(request), "details": error.as_json()["details"]}}
+    shown = error.as_json()
+    body = {"error": {"code": shown["code"], "message": shown["message"], "requestId": request_id(request), "details": shown["details"]}}
     return HTTPResponse(orjson.dumps(body), status=error.status, headers=headers, content_type="application/json")
 
 
 def as_redline_error(request: Request, exception: BaseException) -> RedlineError:
     """Return what a caller is told of any exception; what is nobody's fault but ours is logged."""
-    match exception:
-        case RedlineError():
-            return exception
-        case SanicNotFound():
-            return NotFound("There is nothing at this path. The routes are listed in the README.")
-        case SanicMethodNotAllowed():
-            return MethodNotAllowed("This path does not take this method; see the Allow header.")
-        case SanicPayloadTooLarge():
-            return PayloadTooLarge(f"The request is too large: {exception}. A body may have {request.app.config.REQUEST_MAX_SIZE} bytes.")
-        case BadRequest() | ExpectationFailed():
-            return MalformedRequest("The request is not HTTP as this server reads it. Check its head, its length and its encoding.")
-        case RequestTimeout():
-            return MalformedRequest("The request did not arrive whole in time. Send it again.")
-        case ServiceUnavailable():
-            return OverCapacity("The answer took too long. Try again.", retry_after=1)
-        case SanicException() if exception.status_code < Internal.status:
-            return MalformedRequest("The request cannot be answered as it is.")
+    if isinstance(exception, RedlineError):
+        return exception
+    if isinstance(exception, sanic.SanicException) and (told := _of_sanic(request, exception)) is not None:
+        return told
     _logger.error("Request %s failed with a fault of the service.", request_id(request), exc_info=exception)
     return Internal("Something failed inside the service. Try again; if it stays so, tell whoever runs it the request id.")
+
+
+def _of_sanic(request: Request, exception: sanic.SanicException) -> RedlineError | None:
+    error: RedlineError | None = None
+    match exception:
+        case sanic.NotFound():
+            error = NotFound("There is nothing at this path. The routes are listed in the README.")
+        case sanic.MethodNotAllowed():
+            error = MethodNotAllowed("This path does not take this method; see the Allow header.")
+        case sanic.PayloadTooLarge():
+            config = request.app.config
+            most = f"a head may have {config.REQUEST_MAX_HEADER_SIZE} bytes, a body {config.REQUEST_MAX_SIZE}"
+            error = PayloadTooLarge(f"The request is too large: {most}.")
+        case sanic.BadRequest() | sanic.ExpectationFailed():
+            error = MalformedRequest("The request is not HTTP as this server reads it. Check its head, its length and its encoding.")
+        case sanic.RequestTimeout():
+            error = MalformedRequest("The request did not arrive whole in time. Send it again.")
+        case sanic.ServiceUnavailable():
+            error = OverCapacity("The answer took too long. Try again.", retry_after=1)
+        case _ if exception.status_code < Internal.status:
+            error = MalformedRequest("The request cannot be answered as it is.")
+    return error
 
 
 class EnvelopeErrorHandler(ErrorHandler):
@@ -93,10 +95,22 @@ class EnvelopeErrorHandler(ErrorHandler):
     def default(self, request: Request, exception: Exception) -> HTTPResponse:
         """Return the envelope for whatever was raised."""
         response = error_response(request, as_redline_error(request, exception))
-        if isinstance(exception, SanicMethodNotAllowed):
-            response.headers["Allow"] = exception.headers.get("Allow", "")
+        if isinstance(exception, sanic.MethodNotAllowed):
+            response.headers["Allow"] = ", ".join(_methods(request))
         return response
 
     @staticmethod
     def log(request: Request, exception: Exception) -> None:
         """Log nothing here: what deserves a line gets it where it is understood."""
+
+
+def _methods(request: Request) -> list[str]:
+    """Return the methods that the path takes; Sanic's exception names none for a path with a parameter in it."""
+    taken = []
+    for method in HTTP_METHODS:
+        try:
+            request.app.router.get(request.path, method.value, None)
+        except sanic.SanicException:
+            continue
+        taken.append(method.value)
+    return sorted(taken)

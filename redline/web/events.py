@@ -1,7 +1,7 @@
 """``POST /v1/events``: one event, or a batch of lines (contract §2).
 
-The law of this module: it bounds and parses; what an event may be is the publisher's to say. In a batch every line stands alone: it gets its
-answer in its place, whatever the others are.
+The law of this module: it bounds and parses; what an event may be is the publisher's to say. In a batch every line stands alone: it gets
+its answer in its place, whatever the others are.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _JSON: Final = "application/json"
 _NDJSON: Final = "application/x-ndjson"
 _VALID: Final[dict[str, object]] = {"valid": True}
 _ALL_GOOD, _MIXED, _CREATED = 200, 207, 201
+_SHOWN: Final = 32
 
 
 class _Answer(NamedTuple):
@@ -47,6 +48,10 @@ async def publish(request: Request) -> HTTPResponse:
     principal = caller(request, service.verifier)
     principal.require(EVENTS_PUBLISH)
     dry_run = flag(query_of(request), "dry_run", default=False)
+    if (coding := request.headers.get("content-encoding", "identity").strip().lower()) != "identity":
+        msg = f"A body is read as it is sent, and not in the coding {coding[:_SHOWN]!a}. Leave Content-Encoding out."
+        raise UnsupportedMediaType(msg)
+    # A charset beside it says nothing (RFC 8259 §11): JSON is UTF-8.
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == _JSON:
         return await _single(request, service, principal, dry_run=dry_run)
@@ -104,7 +109,10 @@ def _answer(service: Service, answer: Appended | RedlineError) -> _Answer:
 
 
 def _parse(text: bytes) -> object:
-    """Parse one JSON text (RFC 8259: UTF-8, no NaN, no lone surrogates); raise ``MalformedRequest`` saying where it stops being one."""
+    """Parse one JSON text (RFC 8259: UTF-8, no NaN, no lone surrogates); raise ``MalformedRequest`` saying where it stops being one.
+
+    Of a member given twice the last counts, as in every browser: what goes out is written anew, so no two readers can see it differently.
+    """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:

@@ -45,4 +45,5 @@ async def metrics(request: Request) -> HTTPResponse:
 
 
 def _state(status: int, state: str) -> HTTPResponse:
-    return HTTPResponse(orjson.dumps({"status": state}), status=status, headers={"Cache-Control": "no-store"}, content_type="application/json")
+    body = orjson.dumps({"status": state})
+    return HTTPResponse(body, status=status, headers={"Cache-Control": "no-store"}, content_type="application/json")

@@ -6,7 +6,7 @@ an unknown parameter is nothing at all (contract §1). A cursor is not judged he
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from urllib.parse import parse_qsl
 
 from redline.broker.filter import KindFilter
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _CURSORS = ("last_event_id", "lastEventId", "lastEventID")
 _FIELDS = 100
+_PATTERNS = 256
 EARLIEST = "earliest"
 
 
@@ -39,6 +40,9 @@ def query_of(request: Request) -> dict[str, list[str]]:
     query: dict[str, list[str]] = {}
     try:
         fields = parse_qsl(request.query_string, keep_blank_values=True, max_num_fields=_FIELDS)
+    except UnicodeDecodeError:
+        msg = "The query is not ASCII. Encode what is not, as %C3%BC."
+        raise MalformedRequest(msg) from None
     except ValueError:
         msg = f"The query has more than {_FIELDS} fields."
         raise MalformedRequest(msg) from None
@@ -52,7 +56,7 @@ def stream_query(request: Request, query: Mapping[str, Sequence[str]], kinds: Ki
     wanted = _kinds(query, kinds)
     heartbeat = _one(query, "heartbeat")
     if heartbeat not in {None, "event"}:
-        raise _bad("heartbeat", "takes event, or is left out")
+        _refuse("heartbeat", "takes event, or is left out")
     after = _cursor(request, query)
     earliest = after == EARLIEST
     return StreamQuery(
@@ -70,14 +74,14 @@ def flag(query: Mapping[str, Sequence[str]], name: str, *, default: bool) -> boo
     if value is None:
         return default
     if value not in {"true", "false"}:
-        raise _bad(name, "takes true or false")
+        _refuse(name, "takes true or false")
     return value == "true"
 
 
 def _one(query: Mapping[str, Sequence[str]], name: str) -> str | None:
     values = query.get(name, ())
     if len(values) > 1:
-        raise _bad(name, "may stand only once")
+        _refuse(name, "may stand only once")
     return values[0] if values else None
 
 
@@ -85,10 +89,12 @@ def _kinds(query: Mapping[str, Sequence[str]], kinds: KindRegistry) -> KindFilte
     text = _one(query, "kinds")
     if not text:
         return None
+    if text.count(",") >= _PATTERNS:
+        _refuse("kinds", f"takes at most {_PATTERNS} kinds and prefixes")
     try:
         wanted = KindFilter.parse(part.strip() for part in text.split(","))
     except ValueError as error:
-        raise _bad("kinds", f"is a list of kinds and prefixes, joined by commas: {error}") from None
+        _refuse("kinds", f"is a list of kinds and prefixes, joined by commas: {error}")
     for name in sorted(wanted.names):
         if name not in kinds:
             msg = f"No installed plugin provides the kind {name!a} that ?kinds= names. GET /v1/kinds lists those that are."
@@ -98,17 +104,15 @@ def _kinds(query: Mapping[str, Sequence[str]], kinds: KindRegistry) -> KindFilte
 
 def _cursor(request: Request, query: Mapping[str, Sequence[str]]) -> str | None:
     """Return the cursor: the header wins, because a browser adds it when it reconnects to a URL that names an older one."""
-    named = [value for name in _CURSORS for value in query.get(name, ())]
+    named = [value for name in _CURSORS for value in query.get(name, ()) if value]
     if len(named) > 1:
-        raise _bad("last_event_id", "may stand only once, in one of its spellings")
-    headers: list[str] = [value.strip(" \t") for value in request.headers.getall("last-event-id", [])]
+        _refuse("last_event_id", "may stand only once, in one of its spellings")
+    headers: list[str] = [value for each in request.headers.getall("last-event-id", []) if (value := each.strip(" \t"))]
     if len(headers) > 1:
-        raise _bad("Last-Event-ID", "may stand only once")
-    for value in (*headers, *named):
-        if value:
-            return value
-    return None
+        _refuse("Last-Event-ID", "may stand only once")
+    return next(iter((*headers, *named)), None)
 
 
-def _bad(name: str, takes: str) -> MalformedRequest:
-    return MalformedRequest(f"The parameter {name} cannot be used: it {takes}.", details=[Detail(f"/{name}", takes, "value_error")])
+def _refuse(name: str, takes: str) -> NoReturn:
+    msg = f"The parameter {name} cannot be used: it {takes}."
+    raise MalformedRequest(msg, details=[Detail(f"/{name}", takes, "value_error")]) from None

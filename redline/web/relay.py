@@ -7,7 +7,9 @@ slow client is bounded, as a transport's buffer would be, and an end of the conn
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+from sanic.http import Stage
 
 from redline.broker.sink import unwrapped
 
@@ -81,6 +83,8 @@ async def relay(request: Request, response: Any, broker: Broker, opening: Openin
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         subscription.lost()
+        # Sanic would end the body now, and wait for a client that reads nothing; the server closes what was left unfinished.
+        cast("Any", request.stream).stage = Stage.IDLE
 
 
 async def _send(response: Any, sink: RelaySink, subscription: Subscription) -> None:  # noqa: ANN401 - Sanic's response

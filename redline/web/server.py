@@ -1,7 +1,8 @@
 """The server's life: from a bound socket to a quiet end.
 
-The law of this module: the ready line is printed only when a stop would work, and a stop ends every stream at a frame's boundary, within the
-time that the settings give. We run Sanic's asyncio server ourselves, because its own runner can lose a signal that comes while it starts.
+The law of this module: the ready line is printed only when a stop would work, and a stop ends every stream at a frame's boundary, within
+the time that the settings give. We run Sanic's asyncio server ourselves, because its own runner can lose a signal that comes while it
+starts.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 from sanic import Sanic
+from sanic.application.state import ApplicationServerInfo
+from sanic.http.constants import HTTP
 
 from redline.errors import StartupError
+from redline.web.connection import Connection, cut
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -53,7 +57,8 @@ def listen(host: str, port: int) -> socket.socket:
         bound.bind(address)
     except OSError as error:
         bound.close()
-        msg = f"port (REDLINE_PORT): cannot listen on {host}:{port}: {error.strerror}; stop what uses it, or set another port (0 picks a free one)"
+        way_out = "stop what uses it, or set another port (0 picks a free one)"
+        msg = f"port (REDLINE_PORT): cannot listen on {host}:{port}: {error.strerror}; {way_out}"
         raise StartupError(msg) from None
     return bound
 
@@ -73,8 +78,11 @@ async def running(app: Sanic[Config, Any], settings: Settings) -> AsyncIterator[
     """
     bound = listen(settings.host, settings.port)
     url = url_of(bound)
+    # Told which version is served, Sanic leaves its empty Alt-Svc header out of every response.
+    app.state.server_info = [ApplicationServerInfo(settings={"version": HTTP.VERSION_1})]
     server: Any = await app.create_server(
         sock=bound,
+        protocol=Connection,
         backlog=settings.limits.backlog,
         return_asyncio_server=True,
         access_log=False,
@@ -98,19 +106,21 @@ async def running(app: Sanic[Config, Any], settings: Settings) -> AsyncIterator[
 
 async def _stop(server: Any, seconds: float) -> None:  # noqa: ANN401 - Sanic's AsyncioServer, whose methods have no types
     """End streams, then requests, then the rest; what is not done within ``seconds`` is cut."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    if not server.app.state.is_started:
-        return
-    await server.before_stop()
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    started = server.app.state.is_started
+    if started:
+        await server.before_stop()
     if server.server is not None:
         server.server.close()
-    for connection in tuple(server.connections):
-        connection.close_if_idle()
-    while server.connections and asyncio.get_running_loop().time() < deadline:
+    while server.connections and loop.time() < deadline:
+        # Each time: a connection whose request has just been answered waits for the next one now.
+        for connection in tuple(server.connections):
+            connection.close_if_idle()
         await asyncio.sleep(_POLL)
-    for connection in tuple(server.connections):
-        connection.abort()
-    await server.after_stop()
+    await cut(server.connections)
+    if started:
+        await server.after_stop()
 
 
 async def serve(app: Sanic[Config, Any], settings: Settings, ready: Callable[[str], None]) -> None:

@@ -83,18 +83,22 @@ async def _open(request: Request, service: Service, principal: Principal, wanted
         await response.send(opening.frames)
         if not can_take_over(request):
             await relay(request, response, broker, opening, service.settings.limits.write_buffer_bytes)
-        elif (taken := take_over(request, service.settings.limits.write_buffer_bytes)) is not None:
-            protocol, full = taken
+            return None
+        protocol, full = take_over(request, service.settings.limits.write_buffer_bytes)
+        try:
             subscription = broker.attach(opening, protocol, chunk)
-            protocol.serve(subscription)
-            if full:
-                subscription.pause()
+        except BaseException:
+            protocol.abort()  # it is ours now: nobody else would
+            raise
+        protocol.serve(subscription)
+        if full:
+            subscription.pause()
     return None
 
 
 def _refusal(request: Request, service: Service, error: RedlineError) -> HTTPResponse:
     """Return a transient refusal: for an EventSource, which gives up for good on any status but 200, as a stream of one closing frame."""
-    if "text/event-stream" not in request.headers.get("accept", "").lower():
+    if not any("text/event-stream" in accept.lower() for accept in request.headers.getall("accept", [])):
         return error_response(request, error)
     reason = "shutdown" if isinstance(error, _Draining) else error.code
     return HTTPResponse(service.broker.refusal(reason), headers=dict(HEADERS), content_type=CONTENT_TYPE)

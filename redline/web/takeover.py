@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from sanic.exceptions import RequestCancelled
 from sanic.http import Http, Stage
 
 if TYPE_CHECKING:
@@ -70,12 +71,12 @@ class StreamProtocol(asyncio.Protocol):
             self._subscription = None
 
     def pause_writing(self) -> None:
-        """The buffer is full."""
+        """Learn that the buffer is full."""
         if self._subscription is not None:
             self._subscription.pause()
 
     def resume_writing(self) -> None:
-        """The buffer has drained."""
+        """Learn that the buffer has drained."""
         if self._subscription is not None:
             self._subscription.resume()
 
@@ -88,15 +89,14 @@ class StreamProtocol(asyncio.Protocol):
 
 def can_take_over(request: Request) -> bool:
     """Tell whether the request came over a connection that can be taken over; under an ASGI server it did not."""
-    http = cast("Any", request.stream)
-    return isinstance(http, Http) and http.protocol.transport is not None
+    return isinstance(request.stream, Http)
 
 
-def take_over(request: Request, write_buffer_bytes: int) -> tuple[StreamProtocol, bool] | None:
+def take_over(request: Request, write_buffer_bytes: int) -> tuple[StreamProtocol, bool]:
     """Take the connection away from Sanic; return its new protocol, and whether the connection's buffer is full already.
 
-    None when the client has gone. Call it once the response's head was sent, and return from the handler after it. ``write_buffer_bytes`` is
-    how much may wait for a reader before it is paused.
+    Call it once the response's head was sent, and return from the handler after it. ``write_buffer_bytes`` is how much may wait for a
+    reader before it is paused. Raises ``RequestCancelled`` when the client has gone.
 
     Relied on: ``request.stream`` is the connection's :class:`sanic.http.Http`, whose loop ends when ``keep_alive`` is false and sends
     nothing more when ``response_func`` is None and ``stage`` is IDLE; ``protocol.transport`` may be None, and nothing is closed then;
@@ -104,9 +104,11 @@ def take_over(request: Request, write_buffer_bytes: int) -> tuple[StreamProtocol
     """
     http = cast("Any", request.stream)
     protocol = http.protocol
-    transport: asyncio.Transport = protocol.transport
+    transport: asyncio.Transport | None = protocol.transport
     if transport is None or transport.is_closing():
-        return None
+        raise RequestCancelled
+    # While it still is Sanic's: it is told at once where its buffer is fuller than that, and nobody would be told again.
+    transport.set_write_buffer_limits(high=write_buffer_bytes)
     full = not protocol._can_write.is_set()  # noqa: SLF001 - the one place that may
     protocol.connections.discard(protocol)
     protocol.transport = None
@@ -117,7 +119,6 @@ def take_over(request: Request, write_buffer_bytes: int) -> tuple[StreamProtocol
     http.keep_alive = False
     http.stage = Stage.IDLE
     ours = StreamProtocol(transport)
-    transport.set_write_buffer_limits(high=write_buffer_bytes)
     transport.set_protocol(ours)
     transport.resume_reading()
     return ours, full

@@ -213,9 +213,11 @@ class Odd:
     """An object whose two descriptions differ."""
 
     def __str__(self) -> str:
+        """Say nothing."""
         return "harmless"
 
     def __repr__(self) -> str:
+        """Say all."""
         return f"<Request GET /v1/stream?token={CANARY}>"
 
 
@@ -223,6 +225,7 @@ class Broken:
     """An object that cannot be shown."""
 
     def __repr__(self) -> str:
+        """Fail."""
         raise ValueError(CANARY)
 
 
@@ -313,8 +316,9 @@ def test_a_text_that_another_formatter_left_on_the_record_is_redacted() -> None:
 
 
 @pytest.mark.parametrize("exc_info", [True, ValueError(URL), (None, None, None)])
-def test_a_record_made_by_hand_may_carry_any_exc_info(exc_info: Any) -> None:
-    record = logging.LogRecord("x", logging.INFO, "f", 1, "m", (), exc_info)
+def test_a_record_made_by_hand_may_carry_any_exc_info(exc_info: object) -> None:
+    record = logging.LogRecord("x", logging.INFO, "f", 1, "m", (), None)
+    record.__dict__["exc_info"] = exc_info
     Redactor().filter(record)
     assert record.exc_info is None
     assert CANARY not in logging.Formatter().format(record)
@@ -505,7 +509,7 @@ async def _serve_and_fail(heads: list[str]) -> None:
     await server.start_serving()  # type: ignore[no-untyped-call]
     await _requests(listener.getsockname()[1], *heads)
     await server.close()  # type: ignore[no-untyped-call]
-    Sanic._app_registry.pop(app.name)  # Sanic offers no way to forget an app
+    Sanic._app_registry.pop(app.name)  # noqa: SLF001 - Sanic offers no way to forget an app
 
 
 def test_a_real_sanic_app_says_no_canary_whatever_happens(keeper: Keeper, stderr: Written) -> None:

@@ -20,7 +20,7 @@ from redline.settings.load import PREFIX
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SECRET = "correct-horse-battery-staple-0123456789"  # noqa: S105 - a test's
+SECRET = "correct-horse-battery-staple-0123456789"
 TEMPLATE = Path(__file__).parents[2] / "config" / "redline.toml"
 
 

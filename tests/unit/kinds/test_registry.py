@@ -147,7 +147,7 @@ def test_what_a_kind_says_is_read_once(install: Callable[..., EntryPointSource])
     class Fickle(Plain):
         reads: dict[str, int]
 
-        def __getattribute__(self, name: str) -> Any:
+        def __getattribute__(self, name: str) -> object:
             if name in {"name", "schema", "policy", "validate"}:
                 reads[name] = reads.get(name, 0) + 1
             return super().__getattribute__(name)

@@ -1,0 +1,96 @@
+"""Sanic's connection, with what its users need put right.
+
+The law of this module: a client that was refused reads why. Besides :mod:`redline.web.takeover` it is the only one that knows Sanic's
+insides (sanic 25.12), and ``tests/service/test_takeover.py`` fails when they move. Three things are put right:
+
+* A URL that cannot be parsed is answered; Sanic fails once more over making a request of it, and drops the connection without a word.
+* A connection that ends while its client still sends is closed for writing first, and read to its end for a moment. Closed at once, the
+  kernel resets it, and the reset overtakes the answer (RFC 9112 §9.6): a body too large would be a broken connection and no 413.
+* The bound of a head is this application's, up to what its settings take, not one for all applications of the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from sanic.exceptions import SanicException
+from sanic.http import Http
+from sanic.server.protocols.http_protocol import HttpProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LINGER_SECONDS: Final = 2.0
+"""How long a refused client may go on sending what nobody reads."""
+_CUT_SECONDS: Final = 1.0
+
+
+class _Http(Http):
+    """One connection's requests."""
+
+    @property
+    def HEADER_MAX_SIZE(self) -> int:  # type: ignore[override]  # noqa: N802 - Sanic's name; there it is one for the process
+        return int(self.protocol.app.config.REQUEST_MAX_HEADER_SIZE)
+
+    async def http1(self) -> None:
+        """Handle requests until the connection is not to be used again."""
+        await super().http1()  # type: ignore[no-untyped-call]
+        cast("Connection", self.protocol).unread = bool(self.request_body or self.recv_buffer)
+
+    def create_empty_request(self) -> None:
+        """Make the stand-in for a request that could not be read, without its URL where that is what could not be."""
+        try:
+            super().create_empty_request()
+        except SanicException:
+            self.url = None
+            super().create_empty_request()
+
+
+class Connection(HttpProtocol):
+    """A connection of the server; made by the event loop."""
+
+    __slots__ = ("_lingering", "unread")
+    HTTP_CLASS = _Http
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Sanic's arguments
+        """Take what Sanic gives."""
+        super().__init__(*args, **kwargs)
+        self.unread = False
+        """Whether the client had sent, or was to send, more than was read when the last request was done."""
+        self._lingering: asyncio.TimerHandle | None = None
+
+    def close(self, timeout: float | None = None) -> None:
+        """Close the connection: for writing only, and for a moment, where the client is still sending. A second call closes it at once."""
+        transport = self.transport
+        if not self.unread or transport is None or transport.is_closing():
+            super().close(timeout=timeout)  # type: ignore[no-untyped-call]
+            return
+        self.unread = False
+        self._lingering = self.loop.call_later(LINGER_SECONDS, self.close)
+        try:
+            transport.write_eof()
+            transport.resume_reading()
+        except Exception:  # noqa: BLE001 - uvloop raises RuntimeError between a connection's end and its notice
+            self.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sends; discard it once it was refused."""
+        if self._lingering is None:
+            super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave nothing behind."""
+        if self._lingering is not None:
+            self._lingering.cancel()
+        super().connection_lost(exc)  # type: ignore[no-untyped-call]
+
+
+async def cut(connections: Iterable[Any]) -> None:
+    """Abort Sanic's connections and wait until their handlers have ended."""
+    cut_off = tuple(connections)
+    tasks = [connection._task for connection in cut_off if connection._task is not None]  # noqa: SLF001 - the law of this module
+    for connection in cut_off:
+        connection.abort()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_CUT_SECONDS)
