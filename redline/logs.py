@@ -131,7 +131,10 @@ def configure_logging(level: str) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-        logger.setLevel(logging.WARNING if name == "sanic.websockets" else logging.NOTSET)
+        logger.setLevel(logging.NOTSET)
+    quiet = logging.NOTSET if level == "DEBUG" else max(logging.WARNING, logging.getLevelName(level))
+    for name in ("sanic.root", "sanic.server", "sanic.websockets"):  # they tell of every start, extension and cut request
+        logging.getLogger(name).setLevel(quiet)
     for name in ("httpx", "httpcore"):  # they tell of every request
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 

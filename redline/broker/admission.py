@@ -106,8 +106,8 @@ async def _level(log: EventLog, topic: Topic, page_bytes: int) -> Bounds:
     """Return the log's bounds at a moment at which topic and log know of each other, everything flushed.
 
     A log that is not in this process answers about a moment that has passed. Where its head is ahead of what this node was told, the topic
-    reads on by itself (and passes over what it is told later): a cursor beyond ``flushed`` would see events twice, and one that was
-    published here before the stream was opened must not come after it. Where its floor is behind what this node was told, it is asked again.
+    reads on by itself (and passes over what it is told later): a reader beyond ``flushed`` would see events twice, and one that wants the
+    history only would miss what was published here before it came. Where its floor is behind what this node was told, it is asked again.
     """
     for _ in range(_ATTEMPTS):
         bounds = await log.bounds(topic.org)

@@ -111,7 +111,7 @@ class Broker:
         if opening.attached or opening.over:
             msg = "an opening is attached once, and within the block that admitted it"
             raise RuntimeError(msg)
-        subscription = Subscription(self, opening.topic, opening.start, opening.terms, sink, wrap)
+        subscription = Subscription(self, opening.topic, opening.start, opening.terms, sink=sink, wrap=wrap)
         opening.attached = True
         opening.topic.pins -= 1
         self._open.add(subscription)

@@ -1,8 +1,8 @@
 """The little that a subscription needs of a connection.
 
 The law of this module: nothing here waits. Whoever provides a sink calls the subscription's ``pause``, ``resume`` and ``lost`` when the
-connection's buffer fills, drains, or the connection goes; the sink itself only takes bytes. It may call its own subscription from within any
-of these methods, and no other's: a flush is then in the middle of giving one chunk to all.
+connection's buffer fills, drains, or the connection goes; the sink itself only takes bytes. It may call its own subscription from within
+any of these methods, and no other's: a flush may be in the middle of giving one chunk to all.
 """
 
 from __future__ import annotations

@@ -9,126 +9,83 @@ The law of this module: a subscription is in one state at a time, and has no que
 * ``GONE``: nothing is left of it.
 
 Reconnect, slow reader and replay are so one mechanism. Only where the history behind the cursor has left this node's memory does a task
-page it from the log, for as long as that takes.
+page it from the log, for as long as that takes (``replay``). What time asks of it stands in ``agenda``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
-from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from redline.broker.topic import Framed, paginate
-from redline.clock import rfc3339
-from redline.errors import RedlineError
-from redline.eventlog.contract import EvictedError
-from redline.sse import control_frame
+from redline.broker.agenda import CLOSING_SECONDS, Agenda, State
+from redline.broker.control import closing_frame, cursor_frame, expiring_frame, heartbeat_frame
+from redline.broker.replay import replay_from_log
+from redline.broker.sink import Nowhere
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
+    from redline.broker.admission import Terms
     from redline.broker.broker import Broker
-    from redline.broker.filter import Filter
+    from redline.broker.page import Page
     from redline.broker.sink import Sink
-    from redline.broker.topic import Group, Page, Topic
+    from redline.broker.topic import Group, Topic
     from redline.eventlog.contract import Mark
 
-_logger = logging.getLogger(__name__)
-
-WARNING_SECONDS = 30.0
-"""``stream.expiring`` comes this long before the credential's end (contract §1)."""
-CLOSING_SECONDS = 1.0
-"""How long a reader may take over its last frame before it is aborted (contract §1)."""
-
-FINAL = frozenset({"token_expired", "token_revoked"})
-"""The reasons after which the same URL would be refused."""
+_NOWHERE = Nowhere()
 
 
-class State(IntEnum):
-    """Where a subscription stands; see the module's law."""
-
-    CATCHING = 0
-    LIVE = 1
-    PAUSED = 2
-    CLOSING = 3
-    GONE = 4
-
-
-class Terms(NamedTuple):
-    """What was agreed when the stream was admitted. ``expires`` is in Unix seconds; ``until`` ends a ``follow=false`` stream."""
-
-    wanted: Filter
-    expires: float
-    retry: int
-    heartbeat_events: bool
-    until: Mark | None
-
-
-class Subscription:
+class Subscription(Agenda):
     """One open stream of one org."""
 
     __slots__ = (
-        "__weakref__", "_broker", "_cursor", "_deadline", "_group", "_heartbeat", "_marked", "_paused", "_sink", "_state", "_task",
-        "_terms", "_topic", "_warned", "_withheld", "_withheld_bytes", "slot",
+        "__weakref__", "_cursor", "_group", "_marked", "_queued", "_sink", "_task", "_topic", "_withheld", "_withheld_bytes",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - made in one place, by the broker
-        self, broker: Broker, topic: Topic, start: int, terms: Terms, sink: Sink, wrap: Callable[[bytes], bytes]
+        self, broker: Broker, topic: Topic, start: int, terms: Terms, *, sink: Sink, wrap: Callable[[bytes], bytes]
     ) -> None:
         """Join ``topic`` with the cursor at ``start``. Its id has been sent already, by ``stream.open`` or ``stream.gap``."""
-        now = broker.clock.monotonic()
-        self.slot = -1
-        self._broker = broker
+        super().__init__(broker, terms)
         self._topic = topic
         self._group: Group = topic.join(terms.wanted, wrap)
         self._sink = sink
-        self._terms = terms
         self._cursor = start
         self._marked = start
         self._withheld = self._withheld_bytes = 0
-        self._state = State.CATCHING
+        self._queued = False
         self._task: asyncio.Task[None] | None = None
-        self._heartbeat = now + broker.limits.heartbeat
-        self._deadline = now + broker.limits.max_age if broker.limits.max_age else math.inf
-        self._paused = math.inf
-        self._warned = False
 
     def start(self) -> None:
-        """Begin, once the opening frames are on their way."""
-        now = self._broker.clock.monotonic()
-        self.tick(now, now + self._broker.limits.granularity)
-        self.advance()
-
-    @property
-    def state(self) -> State:
-        """Where the subscription stands."""
-        return self._state
+        """Begin, once the opening frames are on their way. The connection may have filled or gone since."""
+        if self._state in {State.CATCHING, State.PAUSED}:
+            now = self._broker.clock.monotonic()
+            self.tick(now, now + self._broker.limits.granularity)
+            self.advance()
 
     # What the connection says.
 
     def pause(self) -> None:
-        """The connection's buffer is full: write nothing more until :meth:`resume`."""
-        if self._state is State.LIVE:
+        """Write nothing more until :meth:`resume`: the connection's buffer is full."""
+        if self._state in {State.LIVE, State.CATCHING}:
             self._leave_live()
-        elif self._state is not State.CATCHING:
-            return
-        self._state = State.PAUSED
-        self._paused = self._broker.clock.monotonic()
-        self._broker.slowed()
-        self._stop_task()
-        self._schedule()
+            self._stop_task()
+            self._state = State.PAUSED
+            self._broker.slowed()
+            self._paused = self._broker.clock.monotonic()
+            self._schedule()
 
     def resume(self) -> None:
-        """The connection's buffer has drained: go on from the cursor."""
+        """Go on from the cursor: the connection's buffer has drained."""
         if self._state is State.PAUSED:
             self._state = State.CATCHING
             self._paused = math.inf
+            self._schedule()
             self.advance()
 
     def lost(self) -> None:
-        """The connection is gone: leave nothing behind."""
+        """Leave nothing behind: the connection is gone."""
         if self._state is State.GONE:
             return
         if self._state is not State.CLOSING:
@@ -137,31 +94,33 @@ class Subscription:
         self._stop_task()
         self._topic.leave(self._group, self)
         self._broker.left(self, self._topic)
+        self._sink = _NOWHERE
 
     def fail(self) -> None:
-        """A write failed: the connection is on its way out, and will say so; until then nobody writes to it."""
-        if self._state in {State.LIVE, State.CATCHING, State.PAUSED}:
-            self._leave_live()
-            self._stop_task()
-            self._state = State.CLOSING
-            self._deadline = self._broker.clock.monotonic()
-            self._broker.ended("client")
+        """Cut a connection that a write failed on: it is on its way out, and will say so; until then nobody writes to it."""
+        if self._end("client", 0.0):
             self._sink.abort()
-            self._schedule()
 
     # What the broker says.
 
     def close(self, reason: str, *, mark: Mark | None = None) -> None:
         """End the stream with ``stream.closing`` at a frame's boundary; abort it when that has not gone out within a second."""
-        if self._state in {State.CLOSING, State.GONE}:
-            return
-        self._leave_live()
-        self._stop_task()
-        self._state = State.CLOSING
-        self._deadline = self._broker.clock.monotonic() + CLOSING_SECONDS
-        self._broker.ended(reason)
-        self._sink.finish(closing_frame(reason, self._terms.retry, mark))
-        self._schedule()
+        if self._end(reason, CLOSING_SECONDS):
+            self._sink.finish(closing_frame(reason, self._terms.retry, mark))
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._sink.abort()
+
+    def speak(self, *, warning: bool, beat: bool) -> None:
+        """Write ``stream.expiring``, or a heartbeat with the ``stream.heartbeat`` and ``stream.cursor`` that belong to it."""
+        frames = expiring_frame(self._terms.expires) if warning else b""
+        if beat:
+            if self._terms.heartbeat_events:
+                frames += heartbeat_frame(self._topic.flushed)
+            if self._state is State.LIVE:
+                frames += self._cursor_owed(max(self._marked, self._group.marked))
+        self._write((self._group.heartbeat if beat else b"") + (self._group.wrap(frames) if frames else b""))
 
     def advance(self) -> None:
         """Write the next page, and either go live or come back on the next turn of the loop: a replay shares the loop with live readers."""
@@ -169,118 +128,86 @@ class Subscription:
             return
         topic, until = self._topic, self._terms.until
         goal = topic.flushed if until is None else until
-        if self._cursor < topic.floor:
+        if self._cursor >= goal.position:
+            self._caught_up()
+        elif self._cursor < topic.floor:
             self.close("slow_subscriber")
-        elif self._cursor < topic.recent_floor and self._cursor < goal.position:
-            self._task = asyncio.get_running_loop().create_task(self._page_from_log())
+        elif self._cursor < topic.recent_floor:
+            self._task = asyncio.get_running_loop().create_task(self._replay())
         else:
-            page = topic.page(self._cursor, min(goal.position, topic.flushed.position), self._terms.wanted, self._broker.limits.page_bytes)
+            page = topic.page(self._cursor, min(goal.position, topic.flushed.position), self._terms.wanted, self._page_bytes)
             if page is not None:
-                self._send_page(page)
-            if self._state is State.CATCHING:
-                if self._cursor < goal.position:
-                    self._broker.soon(self.advance)
-                else:
-                    self._caught_up()
+                self.send(page)
+            if self._cursor >= goal.position:
+                self._caught_up()
+            else:
+                self._advance_soon()
 
-    def tick(self, now: float, until: float) -> None:
-        """Do what is due (see :class:`~redline.broker.wheel.Entry`)."""
-        if self._state is State.GONE:
-            return
-        if self._state is State.CLOSING:
-            if self._deadline < until:
-                self._sink.abort()
-                return
-        elif self._expiry(now) <= until:
-            self.close("token_expired")
-            return
-        elif self._deadline <= until:
-            self.close("max_age")
-            return
-        elif self._paused + self._broker.limits.stall <= until:
-            self.close("slow_subscriber")
-            return
-        else:
-            self._speak(now, until)
-        self._schedule()
+    # What a replay from the log asks and tells (see ``replay``).
 
-    # How it is done.
+    @property
+    def cursor(self) -> int:
+        """Return the position up to which the reader has been written to, while it is catching up."""
+        return self._cursor
 
-    def _expiry(self, now: float) -> float:
-        """Return the credential's end in monotonic seconds, by what the wall clock says now."""
-        return now + self._terms.expires - self._broker.clock.time()
-
-    def _speak(self, now: float, until: float) -> None:
-        """Write the warning and the heartbeat when they are due and the connection takes them."""
-        frames = b""
-        able = self._state is not State.PAUSED
-        if not self._warned and able and self._expiry(now) - WARNING_SECONDS <= until:
-            self._warned = True
-            frames = control_frame("stream.expiring", {"expiresAt": rfc3339(self._terms.expires)})
-        beat = self._heartbeat <= until
-        if beat:
-            # Counted from the opening, not from this one, so that heartbeats do not drift; but none is made up for.
-            self._heartbeat += self._broker.limits.heartbeat * max(1, math.ceil((until - self._heartbeat) / self._broker.limits.heartbeat))
-        if able and beat:
-            if self._terms.heartbeat_events:
-                frames += control_frame("stream.heartbeat", {"head": self._topic.flushed.id})
-            frames += self._cursor_due()
-            self._write(self._group.heartbeat if not frames else self._group.heartbeat + self._group.wrap(frames))
-        elif frames:
-            self._write(self._group.wrap(frames))
-
-    def _cursor_due(self) -> bytes:
-        """Return the ``stream.cursor`` that a live reader is owed, if any."""
-        flushed = self._topic.flushed
-        if self._state is not State.LIVE or max(self._marked, self._group.marked) >= flushed.position:
-            return b""
-        self._marked = flushed.position
-        return self._topic.cursor_frame(flushed.id)
-
-    def _schedule(self) -> None:
-        now = self._broker.clock.monotonic()
-        if self._state is State.CLOSING:
-            due = self._deadline
-        else:
-            due = min(self._heartbeat, self._deadline, self._paused + self._broker.limits.stall)
-            expiry = self._expiry(now)
-            due = min(due, expiry if self._warned or self._state is State.PAUSED else expiry - WARNING_SECONDS)
-        self._broker.wheel.put(self, due)
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._sink.write(data)
-        except Exception:  # noqa: BLE001 - as in the flush: a connection on its way out may raise anything
-            self.fail()
-
-    def _send_page(self, page: Page) -> None:
+    def send(self, page: Page) -> None:
         """Write a page, move the cursor past it, and tell a filtered reader where that is when a lot was withheld."""
         frames = page.frames
         if page.last is not None:
-            self._marked = page.last.position
-            self._withheld = self._withheld_bytes = 0
+            self._mark(page.last.position)
         self._withheld += page.withheld
         self._withheld_bytes += page.withheld_bytes
         if self._topic.far_behind(self._withheld, self._withheld_bytes):
-            frames = [*frames, self._topic.cursor_frame(page.end.id)]
-            self._marked = page.end.position
-            self._withheld = self._withheld_bytes = 0
+            frames = [*frames, cursor_frame(self._topic.flushed, page.end.id)]
+            self._mark(page.end.position)
         self._cursor = page.end.position
         if frames:
             self._broker.replayed(len(page.frames))
             self._write(self._group.wrap(b"".join(frames)))
 
+    def replayed(self, reason: str | None) -> None:
+        """Learn that the replay from the log has ended: go on from this node's memory, or close for a reason."""
+        self._task = None
+        if reason is None:
+            self._advance_soon()
+        else:
+            self.close(reason)
+
+    # How it is done.
+
+    @property
+    def _page_bytes(self) -> int:
+        return self._broker.limits.page_bytes
+
+    def _replay(self) -> Coroutine[None, None, None]:
+        return replay_from_log(self, self._broker.log, self._topic, self._terms, self._page_bytes)
+
+    def _mark(self, position: int) -> None:
+        self._marked = position
+        self._withheld = self._withheld_bytes = 0
+
+    def _advance_soon(self) -> None:
+        if not self._queued and self._state is State.CATCHING:
+            self._queued = True
+            self._broker.soon(self._advance_now)
+
+    def _advance_now(self) -> None:
+        self._queued = False
+        self.advance()
+
     def _caught_up(self) -> None:
-        """Stand at the goal: end there, or go live."""
+        """Stand at the goal: end there, or go live; unless the last write has filled or cut the connection."""
+        if self._state is not State.CATCHING:
+            return
         if (until := self._terms.until) is not None:
             self.close("end_of_history", mark=until)
             return
-        flushed = self._topic.flushed
-        if self._marked < flushed.position:
-            self._marked = flushed.position
-            self._write(self._group.wrap(self._topic.cursor_frame(flushed.id)))
+        if cursor := self._cursor_owed(self._marked):
+            self._write(self._group.wrap(cursor))
+        self._go_live()
+
+    def _go_live(self) -> None:
         if self._state is State.CATCHING:
-            self._withheld = self._withheld_bytes = 0
             self._state = State.LIVE
             self._group.live[self] = self._sink.write
 
@@ -289,49 +216,35 @@ class Subscription:
             self._group.live.pop(self, None)
             self._cursor = self._topic.flushed.position
             self._marked = max(self._marked, self._group.marked)
+            self._withheld, self._withheld_bytes = self._group.withheld, self._group.withheld_bytes
 
-    async def _page_from_log(self) -> None:
-        """Write pages of what has left this node's memory, until the cursor is within it."""
+    def _cursor_owed(self, marked: int) -> bytes:
+        """Return the ``stream.cursor`` of a reader that stands at ``flushed`` and has the id of ``marked``; nothing where they are one."""
+        flushed = self._topic.flushed
+        if marked >= flushed.position:
+            return b""
+        self._marked = flushed.position
+        return cursor_frame(flushed, flushed.id)
+
+    def _end(self, reason: str, patience: float) -> bool:
+        """Come to the end, once; return whether it is only now that it came."""
+        if self._state in {State.CLOSING, State.GONE}:
+            return False
+        self._leave_live()
+        self._stop_task()
+        self._state = State.CLOSING
+        self._deadline = self._broker.clock.monotonic() + patience
+        self._broker.ended(reason)
+        self._schedule()
+        return True
+
+    def _write(self, data: bytes) -> None:
         try:
-            until = self._terms.until
-            while self._state is State.CATCHING and self._cursor < self._topic.recent_floor:
-                records = await self._broker.log.read(self._topic.org, self._cursor, self._broker.limits.page_bytes)
-                framed = [Framed.of(record) for record in records if until is None or record.position <= until.position]
-                while framed and self._state is State.CATCHING:
-                    page = paginate(framed, self._terms.wanted, self._broker.limits.page_bytes)
-                    if page is None:
-                        break
-                    self._send_page(page)
-                    framed = [one for one in framed if one.position > page.end.position]
-                    await asyncio.sleep(0)
-                if not records or (until is not None and self._cursor >= until.position):
-                    break
-        except EvictedError:
-            self._task = None
-            self.close("slow_subscriber")
-        except RedlineError as error:
-            self._task = None
-            self.close(error.code if error.code in {"log_unavailable", "over_capacity"} else "internal")
-        except Exception:
-            _logger.exception("Paging the event log failed; the stream is closed, and its reader resumes.")
-            self._task = None
-            self.close("internal")
-        else:
-            self._task = None
-            self._broker.soon(self.advance)
+            self._sink.write(data)
+        except Exception:  # noqa: BLE001 - as in the flush: a connection on its way out may raise anything
+            self.fail()
 
     def _stop_task(self) -> None:
         if self._task is not None:
             self._task.cancel()
             self._task = None
-
-
-def closing_frame(reason: str, retry: int, mark: Mark | None = None) -> bytes:
-    """Return ``stream.closing``, with ``retry:`` (milliseconds) when the same request may succeed again."""
-    retryable = reason not in FINAL
-    return control_frame(
-        "stream.closing",
-        {"reason": reason, "retryable": retryable},
-        event_id=mark.id if mark is not None else None,
-        retry=retry if retryable else None,
-    )

@@ -7,16 +7,19 @@ reads pages from here until it has caught up. Nothing in here waits.
 
 from __future__ import annotations
 
+import logging
 import sys
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
+from redline.broker.control import cursor_frame
+from redline.broker.page import Framed, Page, paginate
 from redline.eventlog.contract import Mark
 from redline.eventlog.window import Window
-from redline.sse import HEARTBEAT, control_frame, event_frame
+from redline.sse import HEARTBEAT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from redline.broker.filter import Filter
     from redline.broker.subscription import Subscription
@@ -24,24 +27,10 @@ if TYPE_CHECKING:
     from redline.eventlog.contract import Record, Tail
     from redline.metrics import Metrics
 
+_logger = logging.getLogger(__name__)
+
 SCAN = 4096
 """Frames looked at for one page at most, so that a filter which passes nothing holds the loop for about a millisecond only."""
-
-
-class Framed(NamedTuple):
-    """A record as it goes out."""
-
-    position: int
-    id: str
-    kind: str
-    scope: str | None
-    frame: bytes
-
-    @classmethod
-    def of(cls, record: Record) -> Framed:
-        """Encode a record: the one place where that happens."""
-        envelope = record.envelope
-        return cls(record.position, record.id, envelope.kind, envelope.scope, event_frame(record.id, envelope))
 
 
 class Bound(NamedTuple):
@@ -52,51 +41,27 @@ class Bound(NamedTuple):
     chunk_bytes: int
 
 
-class Page(NamedTuple):
-    """A stretch of history for one filter: what passes, the record it ends with, and how much was withheld since the last that passed."""
-
-    frames: list[bytes]
-    end: Framed
-    last: Framed | None
-    withheld: int
-    withheld_bytes: int
-
-
-def paginate(frames: Iterable[Framed], wanted: Filter, max_bytes: int) -> Page | None:
-    """Cut the page that begins ``frames``; None when there are none. It passes at least one frame, unless none passes at all."""
-    passed: list[bytes] = []
-    end = last = None
-    size = withheld = withheld_bytes = 0
-    for framed in frames:
-        if wanted.admits(framed.kind, framed.scope):
-            if passed and size + len(framed.frame) > max_bytes:
-                break
-            passed.append(framed.frame)
-            size += len(framed.frame)
-            last, withheld, withheld_bytes = framed, 0, 0
-        else:
-            withheld += 1
-            withheld_bytes += len(framed.frame)
-        end = framed
-    return Page(passed, end, last, withheld, withheld_bytes) if end is not None else None
-
-
 class Group:
     """The readers of a topic that have one filter and one framing. ``live`` maps each live one to its connection's ``write``."""
 
-    __slots__ = ("filter", "heartbeat", "live", "marked", "members", "withheld", "withheld_bytes", "wrap")
+    __slots__ = ("filter", "floor", "heartbeat", "live", "marked", "members", "withheld", "withheld_bytes", "wrap")
 
-    def __init__(self, wanted: Filter, wrap: Callable[[bytes], bytes], marked: int) -> None:
-        """Take what passes, how a chunk is framed for the connection, and the position at which the group begins."""
+    def __init__(self, wanted: Filter, wrap: Callable[[bytes], bytes]) -> None:
+        """Take what passes, and how a chunk is framed for the connection."""
         self.filter = wanted
         self.wrap = wrap
         self.heartbeat = wrap(HEARTBEAT)
         self.live: dict[Subscription, Callable[[bytes], object]] = {}
         self.members = 0
-        self.marked = marked
-        """The last position whose id every live member has been sent."""
-        self.withheld = 0
-        self.withheld_bytes = 0
+        self.marked = self.floor = 0
+        """The last position whose id every live member has been sent, and the log's floor at that moment."""
+        self.withheld = self.withheld_bytes = 0
+        """What passed none of them since."""
+
+    def mark(self, position: int, floor: int) -> None:
+        """Learn that every live member has been sent the id of ``position``, the log's floor being ``floor``."""
+        self.marked, self.floor = position, floor
+        self.withheld = self.withheld_bytes = 0
 
 
 class Topic:
@@ -108,6 +73,8 @@ class Topic:
         self.bound = bound
         self.flushed: Mark = tail.bounds.head
         """Up to here every live reader has been written to."""
+        self.newest = self.flushed.position
+        """Up to here this topic has been told."""
         self.floor = tail.bounds.floor.position
         """Up to here the log itself has evicted."""
         self.recent_floor = tail.records[0].position - 1 if tail.records else tail.bounds.head.position
@@ -115,6 +82,7 @@ class Topic:
         self.groups: dict[tuple[Filter, Callable[[bytes], bytes]], Group] = {}
         self.readers = 0
         self.pins = 0
+        """How many readers there are, and how many are being opened."""
         self.idle_since = 0.0
         self._metrics = metrics
         self._frames: Window[Framed] = Window()
@@ -122,6 +90,7 @@ class Topic:
         self._fresh: list[Framed] = []
         for record in tail.records:
             self._keep(Framed.of(record))
+        self._bound_recent()
 
     @property
     def dirty(self) -> bool:
@@ -130,14 +99,13 @@ class Topic:
 
     def push(self, records: Sequence[Record]) -> None:
         """Take new records, in order; what this topic has already is passed over (its tail may have been read after they were appended)."""
-        newest = self._frames[-1].position if len(self._frames) else self.flushed.position
         for record in records:
-            if record.position > newest:
+            if True:
+                self.newest = record.position
                 framed = Framed.of(record)
                 self._fresh.append(framed)
                 self._keep(framed)
-        while len(self._frames) > self.bound.events or (self._bytes > self.bound.bytes and len(self._frames) > 1):
-            self._drop()
+        self._bound_recent()
 
     def trim(self, floor: int) -> None:
         """Forget everything up to and including the position ``floor``: the log has."""
@@ -166,22 +134,26 @@ class Topic:
         # First: a write may fill a connection's buffer, whose reader then leaves the live ones and notes `flushed` as its cursor.
         self.flushed = Mark(newest.position, newest.id)
         for group in tuple(self.groups.values()):
-            self._write(group, fresh)
+            try:
+                self._write(group, fresh)
+            except Exception:
+                _logger.exception("A flush failed for %d streams; they are closed, and their readers resume.", len(group.live))
+                for subscription in tuple(group.live):
+                    subscription.close("internal")
 
     def _write(self, group: Group, fresh: list[Framed]) -> None:
         """Give one joined chunk to every live reader of the group. This is the hot path: one `write` call a reader, and nothing else."""
         page = paginate(fresh, group.filter, sys.maxsize)
         if page is None:
             return
-        group.withheld = page.withheld if page.frames else group.withheld + page.withheld
-        group.withheld_bytes = page.withheld_bytes if page.frames else group.withheld_bytes + page.withheld_bytes
+        frames, events = page.frames, len(page.frames)
         if page.last is not None:
-            group.marked = page.last.position
-        frames = page.frames
-        if self.far_behind(group.withheld, group.withheld_bytes):
-            frames.append(self.cursor_frame(self.flushed.id))
-            group.marked = self.flushed.position
-            group.withheld = group.withheld_bytes = 0
+            group.mark(page.last.position, self.floor)
+        group.withheld += page.withheld
+        group.withheld_bytes += page.withheld_bytes
+        if self.far_behind(group.withheld, group.withheld_bytes) or self._endangered(group):
+            frames.append(cursor_frame(self.flushed, self.flushed.id))
+            group.mark(self.flushed.position, self.floor)
         if not frames or not group.live:
             return
         chunk = group.wrap(b"".join(frames))
@@ -192,7 +164,7 @@ class Topic:
                 write(chunk)
             except Exception:  # noqa: BLE001 - a connection on its way out may raise anything; it must not cost the next one its event
                 failed.append(subscription)
-        self._metrics.deliveries.inc(len(frames) * (len(readers) - len(failed)))
+        self._metrics.deliveries.inc(events * (len(readers) - len(failed)))
         for subscription in failed:
             subscription.fail()
 
@@ -200,15 +172,21 @@ class Topic:
         """Tell whether so much has been withheld from a reader that it must learn its cursor now (contract §1, ``stream.cursor``)."""
         return withheld * 4 >= self.bound.events or withheld_bytes * 4 >= self.bound.bytes
 
-    def cursor_frame(self, event_id: str) -> bytes:
-        """Return the frame that moves a filtered reader's cursor."""
-        return control_frame("stream.cursor", {"head": self.flushed.id}, event_id=event_id)
+    def _endangered(self, group: Group) -> bool:
+        """Tell whether eviction is coming for the group's last id: it stands in the oldest quarter of what is retained.
+
+        An org's own bounds never get that far (see :meth:`far_behind`); a short age, or a ceiling over all orgs, may.
+        """
+        if not group.withheld or self.floor <= group.floor:
+            return False
+        return (group.marked - self.floor) * 4 < self.flushed.position - self.floor
 
     def join(self, wanted: Filter, wrap: Callable[[bytes], bytes]) -> Group:
         """Return the group of a filter and a framing, with one more member."""
         group = self.groups.get((wanted, wrap))
         if group is None:
-            group = self.groups[wanted, wrap] = Group(wanted, wrap, self.flushed.position)
+            group = self.groups[wanted, wrap] = Group(wanted, wrap)
+            group.mark(self.flushed.position, self.floor)
         group.members += 1
         self.readers += 1
         return group
@@ -223,11 +201,15 @@ class Topic:
 
     def _keep(self, framed: Framed) -> None:
         self._frames.append(framed)
-        self._bytes += len(framed.frame)
+        self._bytes += framed.weight
+
+    def _bound_recent(self) -> None:
+        while len(self._frames) > self.bound.events or (self._bytes > self.bound.bytes and len(self._frames) > 1):
+            self._drop()
 
     def _drop(self) -> None:
         dropped = self._frames.popleft()
-        self._bytes -= len(dropped.frame)
+        self._bytes -= dropped.weight
         self.recent_floor = dropped.position
 
 

@@ -1,7 +1,7 @@
 """The topics of this node: which orgs somebody reads here.
 
-The law of this module: it is what follows the log, the only way by which an event reaches a reader, the node's own events like its peers'. A
-topic is kept for an org only while somebody reads it, and a little longer; there is never a second one for the same org that somebody reads.
+The law of this module: it is what follows the log, and everything a reader sees has come this way, the node's own events like its peers'.
+A topic is kept for an org only while somebody reads it, and a little longer; nobody ever reads one that is not kept.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Topics:
             del self._loading[org]
 
     def tick(self, now: float, until: float) -> None:
-        """Drop the topics that nobody has read for a while: their history is in the log. (See :class:`redline.broker.wheel.Entry`.)"""
+        """Drop the topics that nobody has read for a while (see :class:`~redline.broker.wheel.Entry`): their history is in the log."""
         del until
         self._sweep_later()
         for org, topic in tuple(self._topics.items()):

@@ -94,11 +94,11 @@ class Wheel:
             slot = heapq.heappop(self._order)
             due.append((slot, self._slots.pop(slot)))
         for slot, entries in due:
-            until = max(now, slot * self._width) + self._width
+            until = max(now + self._width, (slot + 1) * self._width)
             for entry in entries:
                 entry.slot = -1
             for entry in entries:
-                self._call(entry, now, max(until, (slot + 1) * self._width))
+                self._call(entry, now, until)
         while self._order and not self._slots[self._order[0]]:
             del self._slots[heapq.heappop(self._order)]
         if self._order and self._order[0] < self._next:

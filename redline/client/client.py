@@ -56,7 +56,7 @@ class Client:
         ``retry`` says how publishing is retried, ``transport`` how HTTP is spoken, ``clock``, ``sleep`` and ``random`` (numbers from 0 to
         1) what time it is, how to wait and what chance says, ``make_key`` what key an event gets that has none.
 
-        Raises ``ValueError`` for a URL that cannot be used.
+        Raises ``ValueError`` for a URL or a token that cannot be used; neither is repeated.
         """
         # A stream takes a connection for as long as it lives: their number is the caller's.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)

@@ -35,8 +35,8 @@ class Credential:
     """A token, or the caller's way to get one."""
 
     def __init__(self, token: Token) -> None:
-        """Take a token, or what returns one (a coroutine function, or a function)."""
-        self._token = token
+        """Take a token, or what returns one (a coroutine function, or a function); raises ``ValueError`` as :meth:`get` does."""
+        self._token = _checked(token) if isinstance(token, str) else token
 
     @property
     def renewable(self) -> bool:
@@ -45,15 +45,10 @@ class Credential:
 
     async def get(self) -> str:
         """Return the token; raises ``ValueError``, which does not show it, where it could not stand in a header."""
-        token: object = self._token
-        if not isinstance(token, str):
-            token = cast("Callable[[], object]", token)()
-            if inspect.isawaitable(token):
-                token = await token
-        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            msg = "the token cannot be used: it takes a string of visible ASCII characters, without spaces or a line's end"
-            raise ValueError(msg)
-        return token
+        if isinstance(self._token, str):
+            return self._token
+        token: object = self._token()
+        return _checked(await token if inspect.isawaitable(token) else token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +98,14 @@ class Connection:
             if not error.transient and status != UNAUTHENTICATED:
                 return BadAnswer(f"{self.url} answered {status}, and not as Redline does; is the URL right?")
         return error
+
+
+def _checked(token: object) -> str:
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        # Without its context: httpx's own complaint would quote the header.
+        msg = "the token cannot be used: it takes a string of visible ASCII characters, without spaces or a line's end"
+        raise ValueError(msg)
+    return token
 
 
 def base_url(url: str) -> str:

@@ -63,8 +63,8 @@ class Event:
     """An event received.
 
     ``data`` is the payload as parsed JSON. ``id`` is the cursor once this event is done with: keep it to resume after it. Control events
-    (``stream.gap``) have no ``org`` and no ``at``, and their ``id`` is None where there is no cursor yet. ``text`` is the frame's data as it
-    was received: one line of JSON.
+    (``stream.gap``) have no ``org`` and no ``at``, and their ``id`` is None where there is no cursor yet. ``text`` is the frame's data as
+    it was received: one line of JSON.
     """
 
     kind: str

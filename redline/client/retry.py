@@ -27,7 +27,7 @@ class Retry:
     """How a publish is retried. Times are in seconds.
 
     At most ``attempts`` requests, within ``deadline`` altogether; before each retry a random part of ``first``, doubled each time up
-    to ``longest``. Keep ``deadline`` below the service's ``idempotency.seconds`` (120 by default): after that a repeated event is a new one.
+    to ``longest``. Keep ``deadline`` below the service's ``idempotency.seconds`` (120 by default): after that a repeat is a new event.
     """
 
     attempts: int = 6

@@ -1,7 +1,7 @@
 """``redline demo``: the service, with two orgs and a simulated always-on product (contract §6).
 
-The law of this package: the demo is a user of the service, not a part of it. It publishes through the publisher, it knows kinds by their names
-only, and what it adds to the application (its publishing, and a route that gives its own page a token) is added from outside.
+The law of this package: the demo is a user of the service, not a part of it. It publishes through the publisher, it knows kinds by their
+names only, and what it adds to the application (its publishing, and a route that gives its own page a token) is added from outside.
 """
 
 from __future__ import annotations

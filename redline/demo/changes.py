@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from redline.demo.agenda import Process
     from redline.demo.runs import Run
+    from redline.demo.scenery import Template
     from redline.demo.simulation import Office
 
 MOST_OPEN: Final = 24
@@ -42,6 +43,7 @@ class ChangeDesk:
             ("email", f"compliance@{org}.example"),
             ("webhook", f"https://hooks.{org}.example"),
         )
+        self._templates: list[Template] = []
         office.agenda.spawn(self._digest(), 20.0)
 
     def room(self, wanted: int) -> int:
@@ -51,7 +53,7 @@ class ChangeDesk:
     def found(self, run: Run) -> None:
         """Let a run find a change; what follows from it takes its course."""
         office = self._office
-        template = office.rng.choice(CHANGES)
+        template = self._next_template()
         words = {"vendor": run.vendor.name, **{name: office.rng.choice(choices) for name, choices in WORDS.items()}}
         change_id = office.new_id("chg")
         data: dict[str, object] = {
@@ -72,6 +74,12 @@ class ChangeDesk:
         office.agenda.spawn(self._settle(change_id, template.severity))
         for channel, target in self._channels[: _TELLS[template.severity]]:
             office.agenda.spawn(self._deliver(channel, target, change_id), office.between((0.3, 2.5)))
+
+    def _next_template(self) -> Template:
+        """Return one at random, and none again before all have been."""
+        if not self._templates:
+            self._templates = self._office.rng.sample(CHANGES, len(CHANGES))
+        return self._templates.pop()
 
     def _settle(self, change_id: str, severity: str) -> Process:
         state = "new"
@@ -121,5 +129,5 @@ class ChangeDesk:
     def _digest(self) -> Process:
         """Send a summary now and then, which belongs to no change."""
         while True:
-            yield from self._deliver("email", f"weekly-digest@{self._office.org}.example")
+            yield from self._deliver("email", f"digest@{self._office.org}.example")
             yield self._office.between(_DIGEST_SECONDS)

@@ -80,8 +80,13 @@ class Feed:
 
 async def _sleep(clock: Clock, seconds: float) -> None:
     """Wait for ``seconds`` of the clock's monotonic time, and at least one turn of the loop."""
-    waiting = asyncio.get_running_loop().create_future()
-    timer = clock.call_at(clock.monotonic() + max(0.0, seconds), lambda: waiting.done() or waiting.set_result(None))
+    waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake() -> None:
+        if not waiting.done():
+            waiting.set_result(None)
+
+    timer = clock.call_at(clock.monotonic() + max(0.0, seconds), wake)
     try:
         await waiting
     finally:

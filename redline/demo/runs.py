@@ -23,7 +23,6 @@ _TRIES: Final = 3
 _LONGEST_STEP: Final = 1.9
 _STEP: Final = (1.6, _LONGEST_STEP)
 _PAUSE: Final = (0.5, 1.2)
-_FETCH_FAILS, _EXTRACT_FAILS = 0.1, 0.04
 _FINDS: Final = ((0, 1, 2), (0.58, 0.33, 0.09))
 """How many changes a run finds, and how often."""
 
@@ -33,6 +32,20 @@ class Run(NamedTuple):
 
     id: str
     vendor: Vendor
+
+
+class Stage(NamedTuple):
+    """One stage's work: what is said of it, how likely its first try fails, and of what."""
+
+    name: str
+    words: str
+    fails: float = 0.0
+    faults: Sequence[tuple[str, str]] = ()
+
+
+_FETCHING: Final = Stage("fetching", "Fetched {done} of {all} documents.", 0.1, FETCH_FAULTS)
+_EXTRACTING: Final = Stage("extracting", "Read {done} of {all} documents.", 0.04, EXTRACT_FAULTS)
+_DIFFING: Final = Stage("diffing", "Compared {done} of {all} documents.")
 
 
 class RunFloor:
@@ -66,7 +79,7 @@ class RunFloor:
         while True:
             if self._queue:
                 run = self._queue.popleft()
-                self._say(run, "queued", "succeeded", 1.0)
+                self._say(run, "queued", "succeeded", 1.0, message="A worker took it.")
                 yield self._office.between(_PAUSE)
                 yield from self._carry_out(run)
                 self._idle.append(run.vendor)
@@ -74,13 +87,12 @@ class RunFloor:
 
     def _carry_out(self, run: Run) -> Process:
         office, documents = self._office, run.vendor.documents
-        fetched = yield from self._work(run, "fetching", documents, "Fetched {done} of {all} documents.", _FETCH_FAILS, FETCH_FAULTS)
-        read = fetched and (yield from self._work(run, "extracting", documents, "Read {done} of {all} documents.", _EXTRACT_FAILS, EXTRACT_FAULTS))
+        read = (yield from self._work(run, _FETCHING)) and (yield from self._work(run, _EXTRACTING))
         if not read:
             error = {"code": "gave_up", "message": f"{run.vendor.name} could not be read in {_TRIES} tries; the next tick tries again."}
             self._say(run, "completed", "failed", 0.0, error=error)
             return
-        yield from self._work(run, "diffing", documents, "Compared {done} of {all} documents.")
+        yield from self._work(run, _DIFFING)
         found = office.changes.room(office.rng.choices(*_FINDS)[0])
         if found:
             yield from self._classify(run, found)
@@ -98,29 +110,28 @@ class RunFloor:
             if done < found:
                 self._say(run, "classifying", "progress", done / found, message=f"Classified {done} of {found} passages.")
         yield self._office.between(_PAUSE)
-        self._say(run, "classifying", "succeeded", 1.0)
+        self._say(run, "classifying", "succeeded", 1.0, message="All passages classified.")
 
-    def _work(  # noqa: PLR0913 - what a stage is made of
-        self, run: Run, stage: str, documents: int, words: str, fails: float = 0.0, faults: Sequence[tuple[str, str]] = ()
-    ) -> Doing[bool]:
+    def _work(self, run: Run, stage: Stage) -> Doing[bool]:
         """Go through one stage, again if it fails; answer whether it succeeded."""
-        office = self._office
-        steps = 2 + documents // 3 if stage == "fetching" else 2
+        office, documents = self._office, run.vendor.documents
+        name, words = stage.name, stage.words
+        steps = 2 + documents // 3 if stage is _FETCHING else 2
         for attempt in range(1, _TRIES + 1):
-            stops_at = office.rng.randint(1, steps) if office.rng.random() < fails * attempt**1.5 else 0
-            self._say(run, stage, "started", 0.0, attempt=attempt)
+            stops_at = office.rng.randint(1, steps) if office.rng.random() < stage.fails * attempt**1.5 else 0
+            self._say(run, name, "started", 0.0, attempt=attempt, message=words.format(done=0, all=documents))
             done = 0
             for step in range(1, steps + 1):
                 yield office.between(_STEP)
                 if step == stops_at:
-                    code, message = office.rng.choice(faults)
-                    self._say(run, stage, "failed", done / documents, attempt=attempt, error={"code": code, "message": message})
+                    code, message = office.rng.choice(stage.faults)
+                    self._say(run, name, "failed", done / documents, attempt=attempt, error={"code": code, "message": message})
                     break
                 done = documents * step // steps
                 if step < steps:
-                    self._say(run, stage, "progress", done / documents, attempt=attempt, message=words.format(done=done, all=documents))
+                    self._say(run, name, "progress", done / documents, attempt=attempt, message=words.format(done=done, all=documents))
             else:
-                self._say(run, stage, "succeeded", 1.0, attempt=attempt, message=words.format(done=done, all=documents))
+                self._say(run, name, "succeeded", 1.0, attempt=attempt, message=words.format(done=done, all=documents))
                 yield office.between(_PAUSE)
                 return True
             yield office.between(_STEP)

@@ -48,22 +48,22 @@ class Plan(NamedTuple):
 
 
 VENDORS: Final = (
-    Vendor("harborcloud", "Harbor Cloud", 9),
-    Vendor("quillcrm", "Quill CRM", 6),
-    Vendor("pylonpay", "Pylon Pay", 7),
-    Vendor("basaltstorage", "Basalt Storage", 5),
-    Vendor("ternanalytics", "Tern Analytics", 6),
-    Vendor("orchardhr", "Orchard HR", 4),
-    Vendor("keelidentity", "Keel Identity", 5),
-    Vendor("lumenmail", "Lumen Mail", 8),
-    Vendor("fjordlogs", "Fjord Logs", 4),
-    Vendor("mossdesk", "Moss Desk", 6),
-    Vendor("cairnmaps", "Cairn Maps", 3),
-    Vendor("saffronsign", "Saffron Sign", 5),
-    Vendor("willowcdn", "Willow CDN", 4),
-    Vendor("emberqueue", "Ember Queue", 3),
-    Vendor("granitevault", "Granite Vault", 6),
-    Vendor("heronvoice", "Heron Voice", 5),
+    Vendor("harbor-cloud", "Harbor Cloud", 9),
+    Vendor("quill-crm", "Quill CRM", 6),
+    Vendor("pylon-pay", "Pylon Pay", 7),
+    Vendor("basalt-storage", "Basalt Storage", 5),
+    Vendor("tern-analytics", "Tern Analytics", 6),
+    Vendor("orchard-hr", "Orchard HR", 4),
+    Vendor("keel-identity", "Keel Identity", 5),
+    Vendor("lumen-mail", "Lumen Mail", 8),
+    Vendor("fjord-logs", "Fjord Logs", 4),
+    Vendor("moss-desk", "Moss Desk", 6),
+    Vendor("cairn-maps", "Cairn Maps", 3),
+    Vendor("saffron-sign", "Saffron Sign", 5),
+    Vendor("willow-cdn", "Willow CDN", 4),
+    Vendor("ember-queue", "Ember Queue", 3),
+    Vendor("granite-vault", "Granite Vault", 6),
+    Vendor("heron-voice", "Heron Voice", 5),
 )
 
 CHANGES: Final = (
@@ -73,7 +73,7 @@ CHANGES: Final = (
         "{tier}: ${price} per seat and month, billed annually.", "{tier}: ${price_up} per seat and month, billed annually.",
     ),
     Template(
-        "pricing", "medium", "/pricing", "Free allowance cut to {count} requests",
+        "pricing", "medium", "/pricing", "Free allowance cut to {count},000 requests",
         "The included allowance is smaller; what goes beyond it is billed at the {tier} rate.",
         "Includes {count_up},000 requests a month.", "Includes {count},000 requests a month.",
     ),
@@ -86,7 +86,8 @@ CHANGES: Final = (
     Template(
         "terms", "medium", "/legal/terms", "Notice of changes shortened to {days} days",
         "{vendor} may now change its terms with {days} days' notice by email.",
-        "We will give you at least 60 days' notice of material changes.", "We will give you at least {days} days' notice of material changes.",
+        "We will give you at least 60 days' notice of material changes.",
+        "We will give you at least {days} days' notice of material changes.",
     ),
     Template(
         "terms", "low", "/legal/acceptable-use", "Acceptable use: wording tidied",

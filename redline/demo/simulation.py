@@ -1,8 +1,8 @@
 """The demo's world: a monitoring product at work for a few orgs, as the events that it publishes.
 
-The law of this module: it is pure. The same seed and the same times give the same events; it opens nothing and waits for nothing; and what it
-remembers is bounded: a fixed number of workers, a short queue, at most :data:`MOST_OPEN` changes that are not settled. It knows event kinds as
-names and payloads as dicts, as any publisher does.
+The law of this module: it is pure. The same seed and the same times give the same events; it opens nothing and waits for nothing; and what
+it remembers is bounded: a fixed number of workers, a short queue, at most so many changes that are not settled
+(:data:`redline.demo.changes.MOST_OPEN`). It knows event kinds as names and payloads as dicts, as any publisher does.
 """
 
 from __future__ import annotations

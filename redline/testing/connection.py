@@ -53,6 +53,16 @@ class StreamConnection:
     ) -> Self:
         """Send a request and read the response's head. ``receive_buffer`` in bytes makes a client that is soon full."""
         parts = urlsplit(url)
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        fields = {"Host": parts.netloc, "Accept": "text/event-stream", **(headers or {})}
+        head = f"{method} {target} HTTP/{version}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        request = head.encode("utf-8", "surrogateescape") + b"\r\n"
+        return await cls.send(url, request, receive_buffer=receive_buffer, last_event_id=last_event_id)
+
+    @classmethod
+    async def send(cls, url: str, request: bytes, *, receive_buffer: int | None = None, last_event_id: str = "") -> Self:
+        """Send the bytes of a request to the host of ``url``, whatever they are, and read the response's head."""
+        parts = urlsplit(url)
         raw = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         raw.setblocking(False)  # noqa: FBT003 - the socket API's own
         if receive_buffer is not None:
@@ -60,22 +70,18 @@ class StreamConnection:
         async with asyncio.timeout(PATIENCE):
             await asyncio.get_running_loop().sock_connect(raw, (parts.hostname or "", parts.port or 80))
             reader, writer = await asyncio.open_connection(sock=raw, limit=receive_buffer or 2**20)
-            target = parts.path + (f"?{parts.query}" if parts.query else "")
-            fields = {"Host": parts.netloc, "Accept": "text/event-stream", **(headers or {})}
-            head = f"{method} {target} HTTP/{version}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-            writer.write(head.encode("utf-8", "surrogateescape") + b"\r\n")
-            status_line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip("\r\n").split("\r\n")
+            writer.write(request)
+            try:
+                status_line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip("\r\n").split("\r\n")
+            except BaseException:
+                writer.transport.abort()
+                raise
         parsed = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         return cls(int(status_line.split()[1]), parsed, reader, writer, parser=EventParser(last_event_id=last_event_id))
 
     async def read_body(self) -> bytes:
         """Read to the body's end and return all of it."""
-        async with asyncio.timeout(PATIENCE):
-            if "content-length" in self.headers:
-                self._take(await self.reader.readexactly(int(self.headers["content-length"])))
-                self.ended = True
-            while not (self.ended or self.closed):
-                await self._chunk()
+        await self.read_until(lambda self: self.ended or self.closed)
         return self.raw
 
     async def read_until(self, done: Callable[[Self], bool]) -> None:
@@ -123,16 +129,20 @@ class StreamConnection:
         self.writer.transport.abort()
 
     async def _chunk(self) -> None:
+        """Read the next chunk, or the whole of a body whose length was told."""
+        length = self.headers.get("content-length")
         try:
-            size = int((await self.reader.readuntil(b"\r\n"))[:-2], 16)
-            data = (await self.reader.readexactly(size + 2))[:-2]
+            if length is None:
+                size = int((await self.reader.readuntil(b"\r\n"))[:-2], 16)
+                data = (await self.reader.readexactly(size + 2))[:-2]
+            else:
+                size, data = 0, await self.reader.readexactly(int(length))
         except (asyncio.IncompleteReadError, OSError):
             self.closed = True
             return
-        if size:
+        self.ended = not size
+        if data:
             self._take(data)
-        else:
-            self.ended = True
 
     def _take(self, data: bytes) -> None:
         self.raw += data

@@ -5,8 +5,10 @@ The law of this module: what a test talks to is what a user talks to. Nothing is
 
 from __future__ import annotations
 
+import json
 import secrets
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -41,6 +43,7 @@ class RunningService:
         self.clock = clock
         self.secret = secret
         self.http = http
+        self._connections: list[StreamConnection] = []
 
     def token(
         self, org: str = "acme", scopes: str = READ_AND_PUBLISH, *, ttl: float = 3600.0, kinds: Iterable[str] | None = None, **extra: object
@@ -55,8 +58,21 @@ class RunningService:
     async def stream(
         self, token: str | None = None, *, headers: Mapping[str, str] | None = None, receive_buffer: int | None = None, **query: str
     ) -> StreamConnection:
-        """Open a stream and return it once its head has arrived."""
-        return await StreamConnection.open(self.stream_url(token, **query), headers=headers, receive_buffer=receive_buffer)
+        """Open a stream and return it once its head has arrived. It is closed with the service, if not before."""
+        opened = await StreamConnection.open(self.stream_url(token, **query), headers=headers, receive_buffer=receive_buffer)
+        self._connections.append(opened)
+        return opened
+
+    async def send(self, request: bytes) -> StreamConnection:
+        """Send the bytes of a request, whatever they are, and return the connection once the answer's head has arrived."""
+        opened = await StreamConnection.send(self.url, request)
+        self._connections.append(opened)
+        return opened
+
+    async def hang_up(self) -> None:
+        """Close every connection that :meth:`stream` and :meth:`send` made."""
+        while self._connections:
+            await self._connections.pop().close()
 
     async def replay(self, token: str | None = None, *, headers: Mapping[str, str] | None = None, **query: str) -> StreamConnection:
         """Read what is retained (by default all of it) to the end, and return the ended stream."""
@@ -83,6 +99,18 @@ class RunningService:
             raise AssertionError(msg)
         return str(response.json()["id"])
 
+    async def publish_many(
+        self, number: int, kind: str = "scheduler.tick", data: Mapping[str, Any] | None = None, *, token: str | None = None
+    ) -> list[str]:
+        """Publish the same event ``number`` times in one batch, and return the ids in order."""
+        line = json.dumps({"kind": kind, "data": self.example(kind) if data is None else dict(data)})
+        headers = {"Authorization": f"Bearer {self.token() if token is None else token}", "Content-Type": "application/x-ndjson"}
+        response = await self.http.post(f"{self.url}/v1/events", content="\n".join([line] * number), headers=headers)
+        if response.status_code != HTTPStatus.OK:
+            msg = f"{response.status_code}: {response.text}"
+            raise AssertionError(msg)
+        return [result["id"] for result in response.json()["results"]]
+
     def example(self, kind: str) -> dict[str, Any]:
         """Return a copy of an installed kind's example."""
         registered = self.service.kinds.get(kind)
@@ -108,5 +136,12 @@ async def serving(
     overrides["auth"] = {"secret": secret, **(given if isinstance(given, dict) else {})}
     loaded = load_settings(None, {}, overrides)
     app = create_app(loaded, plugins=plugins, clock=clock, log=log)
-    async with running(app, loaded) as url, httpx.AsyncClient(timeout=PATIENCE) as http:
-        yield RunningService(url, app.ctx.service, clock, secret, http)
+    made: list[RunningService] = []
+    try:
+        async with running(app, loaded) as url, httpx.AsyncClient(timeout=PATIENCE) as http:
+            made.append(RunningService(url, app.ctx.service, clock, secret, http))
+            yield made[0]
+    finally:
+        # Only now: a test may want to see how the service ends its streams.
+        for service in made:
+            await service.hang_up()

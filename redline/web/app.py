@@ -27,8 +27,8 @@ from redline.kinds.registry import load_kinds
 from redline.metrics import Metrics
 from redline.publisher import Publisher
 from redline.web.catalog import catalog
-from redline.web.cors import allow_origins
 from redline.web.console import console
+from redline.web.cors import allow_origins
 from redline.web.errors import EnvelopeErrorHandler
 from redline.web.events import events
 from redline.web.health import health
@@ -119,7 +119,8 @@ def key_ring(settings: Settings) -> KeyRing:
     if not keys:
         msg = (
             "no key to verify tokens with: set REDLINE_AUTH__SECRET to at least 32 bytes "
-            "(python -c 'import secrets; print(secrets.token_urlsafe(48))'), or REDLINE_AUTH__JWKS or REDLINE_AUTH__KEYS to files of public keys; redline demo makes a key for itself"
+            "(python -c 'import secrets; print(secrets.token_urlsafe(48))'), "
+            "or REDLINE_AUTH__JWKS or REDLINE_AUTH__KEYS to files of public keys; redline demo makes a key for itself"
         )
         raise StartupError(msg)
     return KeyRing(tuple(keys))
@@ -177,6 +178,7 @@ def _sanic_config(settings: Settings) -> Config:
             "GRACEFUL_SHUTDOWN_TIMEOUT": settings.shutdown_seconds,
             "GRACEFUL_TCP_CLOSE_TIMEOUT": min(1.0, settings.shutdown_seconds),
             "MOTD": False,
+            "TOUCHUP": False,
         }
     )
     return config

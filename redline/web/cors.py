@@ -13,19 +13,24 @@ from sanic_ext import Extend
 from sanic_ext.extensions.http.extension import HTTPExtension
 
 if TYPE_CHECKING:
-    from sanic import HTTPResponse, Request, Sanic
+    from sanic import Request, Sanic
     from sanic.config import Config
+    from sanic.response import BaseHTTPResponse
 
     from redline.settings.model import CorsSettings
 
 ALL: Final = "*"
-_FIRST, _LAST = 1, -1
+_FIRST, _LAST = -1, 1
 
 
 def allow_origins(app: Sanic[Config, Any], settings: CorsSettings) -> None:
     """Let pages of the settings' origins call ``app``."""
     # Among others sanic-ext would take the star for an origin's name.
     origins = (ALL,) if ALL in settings.origins else settings.origins
+    listed = bool(origins) and ALL not in origins
+    if listed:
+        # Before sanic-ext's own, so that it runs after it: where no route was found, priorities do not count and the last added runs first.
+        app.register_middleware(_vary, "response", priority=_LAST)
     Extend(
         app,
         extensions=[HTTPExtension],
@@ -44,17 +49,16 @@ def allow_origins(app: Sanic[Config, Any], settings: CorsSettings) -> None:
             "HTTP_AUTO_TRACE": False,
         },
     )
-    if origins and ALL not in origins:
+    if listed:
         app.register_middleware(_keep_vary, "response", priority=_FIRST)
-        app.register_middleware(_vary, "response", priority=_LAST)
 
 
-async def _keep_vary(request: Request, response: HTTPResponse) -> None:
+async def _keep_vary(request: Request, response: BaseHTTPResponse) -> None:
     """Remember what the route said, which sanic-ext writes over."""
     request.ctx.vary = response.headers.get("vary")
 
 
-async def _vary(request: Request, response: HTTPResponse) -> None:
+async def _vary(request: Request, response: BaseHTTPResponse) -> None:
     """Say that the response depends on the origin also where it lets none in: a cache would show it to one that may come in."""
     kept = getattr(request.ctx, "vary", None)
     response.headers["vary"] = f"{kept}, Origin" if kept else "Origin"

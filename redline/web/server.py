@@ -17,11 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 from sanic import Sanic
-from sanic.application.state import ApplicationServerInfo
-from sanic.http.constants import HTTP
 
 from redline.errors import StartupError
-from redline.web.connection import Connection, cut
+from redline.web.connection import Connection, cut, optimise
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -71,15 +69,15 @@ def url_of(bound: socket.socket) -> str:
 
 
 @asynccontextmanager
-async def running(app: Sanic[Config, Any], settings: Settings) -> AsyncIterator[str]:
+async def running(app: Sanic[Config, Any], settings: Settings, *, own_process: bool = False) -> AsyncIterator[str]:
     """Serve ``app`` on the running loop for the length of the block; yields its URL once it accepts connections.
 
-    Raises ``StartupError`` where it cannot start.
+    ``own_process`` says that no other Sanic application will ever start in this process. Raises ``StartupError`` where it cannot start.
     """
     bound = listen(settings.host, settings.port)
     url = url_of(bound)
-    # Told which version is served, Sanic leaves its empty Alt-Svc header out of every response.
-    app.state.server_info = [ApplicationServerInfo(settings={"version": HTTP.VERSION_1})]
+    if own_process:
+        optimise(app)
     server: Any = await app.create_server(
         sock=bound,
         protocol=Connection,
@@ -129,7 +127,7 @@ async def serve(app: Sanic[Config, Any], settings: Settings, ready: Callable[[st
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(app, settings) as url:
+    async with running(app, settings, own_process=True) as url:
         if not stop.is_set():
             ready(url)
         await stop.wait()

@@ -6,7 +6,6 @@ npm's packages are installed once for each package-lock.json, into pytest's cach
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import tempfile
@@ -24,21 +23,17 @@ def node_folder(pytestconfig: pytest.Config) -> Path:
     """Return a folder with the scripts under ``node`` and the packages that they need."""
     sources = sorted(path for path in NODE.iterdir() if path.is_file())
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    cache = Path(pytestconfig.cache.mkdir("redline-node"))  # type: ignore[union-attr]
+    cache = Path(pytestconfig.cache.mkdir("redline-node"))
     folder = cache / digest
     if not folder.exists():
-        with tempfile.TemporaryDirectory(dir=cache) as made:
-            for path in sources:
-                shutil.copy2(path, made)
-            done = subprocess.run(
-                ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=made, capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                pytest.fail(f"npm ci could not install the clients of tests/clients/node:\n{done.stderr[-2000:]}", pytrace=False)
-            # Renamed when whole, so that a run that was stopped leaves nothing half-installed.
-            Path(made).chmod(0o755)
-            os.rename(made, folder)
-            Path(made).mkdir()
+        made = Path(tempfile.mkdtemp(dir=cache))
+        for path in sources:
+            shutil.copy2(path, made)
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(command, cwd=made, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.fail(f"npm ci could not install the clients of tests/clients/node:\n{done.stderr[-2000:]}", pytrace=False)
+        made.rename(folder)  # whole or not at all, whenever a run is stopped
     return folder
 
 

@@ -19,7 +19,8 @@ from redline.testing import PATIENCE
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-FRAME = rb"event: [^\n]+\n(?:retry: [0-9]+\n)?data: [^\n]*%b[^\n]*\n(?:id: [^\n]+\n)?\n"
+FRAME = rb"event: [^\n]+\n(?:retry: [0-9]+\n)?data: [^\n]*%b[^\n]*\n(?:id: [^\n]+\n)?\n(?:\r\n)?"
+"""A frame, and the end of the HTTP chunk (CRLF) where the frame is the chunk's last."""
 
 
 class Relay:
@@ -44,7 +45,7 @@ class Relay:
         return urlsplit(url)._replace(netloc=f"127.0.0.1:{self.port}").geturl()
 
     def cut(self, marker: bytes, place: Callable[[bytes], int]) -> None:
-        """Cut the connection in the frame whose data holds ``marker``, after as many of its bytes as ``place`` says."""
+        """Cut the connection in the :data:`FRAME` whose data holds ``marker``, after as many of its bytes as ``place`` says."""
         self._frame = re.compile(FRAME % re.escape(marker))
         self._place = place
         self._has_cut.clear()

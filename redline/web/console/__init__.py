@@ -23,19 +23,9 @@ if TYPE_CHECKING:
 
 console: Final = Blueprint("console")
 
-CONTENT_SECURITY_POLICY: Final = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "connect-src 'self'",
-        "img-src 'self' data:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
-    )
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 """What the page may do. The last two: no text becomes markup or code, not even by mistake."""
 _TYPES: Final = {
@@ -79,13 +69,15 @@ def assets() -> Mapping[str, Asset]:
     return found
 
 
-@console.route("/", methods=("GET", "HEAD"))
+@console.get("/")
+@console.head("/")
 async def index(request: Request) -> HTTPResponse:
     """Answer with the page."""
     return _answer(request, assets()[_INDEX])
 
 
-@console.route("/console/<name:str>", methods=("GET", "HEAD"))
+@console.get("/console/<name:str>")
+@console.head("/console/<name:str>")
 async def asset(request: Request, name: str) -> HTTPResponse:
     """Answer with one of its files."""
     found = assets().get(name)

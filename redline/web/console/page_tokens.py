@@ -1,9 +1,9 @@
 """A token for a page on this very machine.
 
-The law of this module: it says no. The service has no such route; the demo adds it, for its own orgs. A token leaves only for a request whose
-socket comes from loopback, whose Host is a loopback name with our own port (so no name that was rebound to 127.0.0.1), that came straight
-here (no proxy before us, whose clients would all look local), and that a browser calls same-origin. A program of this machine may have one too:
-what the demo shows is made up. The token goes into the answer and nowhere else.
+The law of this module: it says no. The service has no such route; the demo adds it, for its own orgs. A token leaves only for a request
+whose socket comes from loopback, whose Host is a loopback name with our own port (so no name that was rebound to 127.0.0.1), that came
+straight here (no proxy before us, whose clients would all look local), and that a browser calls same-origin. A program of this machine may
+have one too: what the demo shows is made up. The token goes into the answer and nowhere else.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def offer_page_tokens(app: Sanic[Config, Any], path: str, orgs: Sequence[str], m
 
 
 def refuse_all_but_own_page(request: Request) -> None:
-    """Raise :class:`~redline.errors.Forbidden`, saying which rule it breaks, unless ``request`` may come from our own page on this machine."""
+    """Raise :class:`~redline.errors.Forbidden`, saying which rule is broken, unless ``request`` may come from our own page here."""
     connection = request.conn_info
     if connection is None or not _is_loopback(connection.client_ip):
         _refuse("the request comes from another machine", "peer")
@@ -88,7 +88,7 @@ def _is_us(host: str, port: int) -> bool:
 
 def _refuse(why: str, rule: str) -> NoReturn:
     msg = (
-        f"No token is given here: {why}. Open the page on the machine that runs the demo, at its loopback address, without a proxy in between; "
-        "or paste a token of your own into the page."
+        f"No token is given here: {why}. Open the page on the machine that runs the demo, at its loopback address, without a proxy in "
+        "between; or paste a token of your own into the page."
     )
     raise Forbidden(msg, details=[Detail("", why, rule)])

@@ -4,6 +4,7 @@ What is its own:
 
 * It ignores ``retry:``; the delay and its growth are the caller's to choose.
 * By default it stops at the first cut: ``always_continue`` makes it resume.
+* urllib3 beneath it hands on an HTTP chunk when that is whole: what a cut leaves of one was never seen, and comes again.
 * It reads a response that is not chunked in blocks of 10 KB, so that events would wait for one another. The service's streams are chunked.
 """
 

@@ -29,8 +29,8 @@ export class LiveStream {
   #stopped = false;
   #asking = false;
 
-  // `token()` gives a promise of a token that can be used now; it fails with a TokenError. `on` has onEvent(envelope, live), onOpen(data), onGap(data),
-  // onCursor(id), onHeard(), onPhase(phase, words), onExpiring(), onRefused(message).
+  // `token(expiring)` gives a promise of a token that can be used now, and, where `expiring`, longer than the one in use; it fails with a TokenError.
+  // `on` has onEvent(envelope, live), onOpen(data), onGap(data), onCursor(id), onBeat(), onPhase(phase, words), onExpiring(data), onRefused(message).
   constructor(kinds, token, on) {
     this.#kinds = kinds;
     this.#token = token;
@@ -53,12 +53,12 @@ export class LiveStream {
   }
 
   // Gets a token and opens a stream from the last id on; the present one, if any, goes on until that one has begun.
-  async #replace() {
+  async #replace(expiring = false) {
     if (this.#asking || this.#stopped) return;
     this.#asking = true;
     clearTimeout(this.#timer);
     try {
-      const token = await this.#token();
+      const token = await this.#token(expiring);
       if (!this.#stopped) this.#open(token);
     } catch (error) {
       if (this.#stopped) return;
@@ -92,22 +92,23 @@ export class LiveStream {
           return; // not ours: everything on the stream is JSON
         }
         take(data, message.lastEventId);
-        this.#on.onHeard();
       });
     listen('stream.open', (data, id) => this.#opened(source, data, id));
     listen('stream.gap', (data, id) => {
       this.#seen.clear();
       this.#commit(id);
       this.#on.onGap(data);
+      this.#caughtUpAt = data.head;
+      if (data.oldest === null) this.#caughtUp();
     });
     listen('stream.cursor', (data, id) => {
       this.#commit(id);
       this.#caughtUp();
     });
-    listen('stream.heartbeat', () => {});
-    listen('stream.expiring', () => {
-      this.#on.onExpiring();
-      this.#replace();
+    listen('stream.heartbeat', () => this.#on.onBeat());
+    listen('stream.expiring', (data) => {
+      this.#on.onExpiring(data);
+      this.#replace(true);
     });
     listen('stream.closing', (data) => this.#closing(source, data));
     for (const kind of this.#kinds) listen(kind, (envelope, id) => this.#event(envelope, id));
@@ -126,6 +127,7 @@ export class LiveStream {
     this.#commit(id);
     this.#caughtUpAt = data.head;
     this.#on.onOpen(data);
+    this.#on.onBeat();
     if (data.cursor === data.head) this.#caughtUp();
     else this.#phase('replaying', 'Catching up');
   }
@@ -152,20 +154,20 @@ export class LiveStream {
     }
     source.close();
     if (source === this.#source) this.#source = null;
-    this.#phase('waiting', 'Renewing the token');
-    if (!this.#successor) this.#replace();
+    else this.#successor = null;
+    if (!this.#successor) this.#again();
   }
 
   #failed(source) {
     if (source !== this.#source && source !== this.#successor) return;
     const gone = source.readyState === EventSource.CLOSED;
-    if (source === this.#successor) {
-      if (!gone) return;
-      this.#successor = null;
-    } else if (gone) this.#source = null;
-    if (!this.#source) this.#phase('waiting', 'Reconnecting');
-    else if (!gone) this.#phase('waiting', 'Reconnecting');
-    if (gone) this.#again();
+    if (!gone) {
+      if (source === this.#source || !this.#source) this.#phase('waiting', 'Reconnecting'); // the browser does
+      return;
+    }
+    if (source === this.#source) this.#source = null;
+    else this.#successor = null;
+    if (!this.#successor) this.#again();
   }
 
   #again() {

@@ -21,6 +21,7 @@ export class Model {
     this.events = 0;
     this.seconds = new Array(RATE_SECONDS).fill(0);
     this.second = 0;
+    this.since = 0;
   }
 
   // Takes an envelope; `live` is false for history that is being replayed.
@@ -29,7 +30,9 @@ export class Model {
     this.raw.unshift({ key: envelope.id, version: 0, envelope });
     this.raw.length = Math.min(this.raw.length, MOST);
     if (live) {
-      this.#passTo(Date.now());
+      const now = Date.now();
+      this.since ||= now;
+      this.#passTo(now);
       this.seconds[this.second % RATE_SECONDS] += 1;
     }
     const take = this[envelope.kind];
@@ -37,10 +40,11 @@ export class Model {
     if (TAKEN.has(envelope.kind) && typeof data === 'object' && data !== null) take.call(this, data, envelope.at, live);
   }
 
-  // Events a second, over the last ten seconds.
+  // Events a second, over the last ten seconds, or as many as there have been.
   rate(now) {
     this.#passTo(now);
-    return this.seconds.reduce((sum, each) => sum + each, 0) / RATE_SECONDS;
+    const seconds = this.since ? (now - this.since) / 1000 : 0;
+    return this.seconds.reduce((sum, each) => sum + each, 0) / Math.min(RATE_SECONDS, Math.max(1, seconds));
   }
 
   // Counts from the second of `now` on: one number for each of the last seconds, however many events come.

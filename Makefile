@@ -1,0 +1,54 @@
+# The few things one does with a clone of Redline. Each target makes what it needs and says what it lacks.
+#
+#   make demo    run a service with two orgs and a simulated product; open the address that it prints
+#   make test    every test and every static check
+#   make check   the static checks alone
+#   make lock    bring config/requirements.lock in line with pyproject.toml
+#   make clean   remove everything that is made here
+#
+# PYTHON picks the interpreter (3.11 to 3.13), VENV the folder of the virtual environment, PYTEST_ARGS and DEMO_ARGS go to pytest and to demo.
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+UV ?= $(firstword $(wildcard $(VENV)/bin/uv) uv)
+
+INSTALLED := $(VENV)/.installed
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
+
+.PHONY: demo test check lock clean
+
+demo: $(INSTALLED)
+	@$(VENV)/bin/redline demo $(DEMO_ARGS)
+
+test: $(INSTALLED)
+	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+check: $(INSTALLED)
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+$(INSTALLED): config/requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null 2>&1 \
+		|| { echo "make: there is no $(PYTHON) here. Install Python 3.11 to 3.13, or name yours: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "make: $(PYTHON) is $$($(PYTHON) -V 2>&1), and Redline takes Python 3.11 to 3.13. Name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "make: $(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing into $(VENV), once; this takes a minute."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install -qq --require-hashes --no-deps -r config/requirements.lock \
+		|| { echo "make: the packages could not be installed; pip says why above. It needs a network, or a mirror (pip config set global.index-url)." >&2; exit 1; }
+	@$(PIP) install -qq --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock:
+	@command -v $(UV) >/dev/null 2>&1 || { echo "make: there is no uv here, which makes the lock: $(VENV)/bin/pip install uv" >&2; exit 1; }
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--group dev pyproject.toml --output-file config/requirements.lock
+
+clean:
+	@rm -rf .venv .venv-* build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

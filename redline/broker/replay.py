@@ -1,0 +1,59 @@
+"""Paging the log for one reader whose history has left this node's memory.
+
+The law of this module: it is the only thing about a reader that waits, and it holds no more than one page while it does. It ends when the
+cursor is within the recent history again, when the reader cannot take more, or when the log cannot give more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from redline.broker.agenda import State
+from redline.broker.page import Framed, paginate
+from redline.errors import RedlineError
+from redline.eventlog.contract import EvictedError
+
+if TYPE_CHECKING:
+    from redline.broker.admission import Terms
+    from redline.broker.subscription import Subscription
+    from redline.broker.topic import Topic
+    from redline.eventlog.contract import EventLog
+
+_logger = logging.getLogger(__name__)
+
+_TOLD = frozenset({"log_unavailable", "over_capacity", "rate_limited"})
+"""The errors of a log that are a reason of ``stream.closing`` by their own code."""
+
+
+async def replay_from_log(subscription: Subscription, log: EventLog, topic: Topic, terms: Terms, page_bytes: int) -> None:
+    """Page ``log`` to ``subscription`` and tell it how that ended, unless it was cancelled: whoever cancels knows."""
+    reason: str | None = None
+    try:
+        await _page(subscription, log, topic, terms, page_bytes)
+    except EvictedError:
+        reason = "slow_subscriber"
+    except RedlineError as error:
+        reason = error.code if error.code in _TOLD else "internal"
+    except Exception:
+        _logger.exception("Paging the event log failed; the stream is closed, and its reader resumes.")
+        reason = "internal"
+    subscription.replayed(reason)
+
+
+async def _page(subscription: Subscription, log: EventLog, topic: Topic, terms: Terms, page_bytes: int) -> None:
+    until = terms.until
+    while subscription.state is State.CATCHING and subscription.cursor < topic.recent_floor:
+        records = await log.read(topic.org, subscription.cursor, page_bytes)
+        if not records:
+            # There was something after the cursor, or the recent history would begin there; so it is not to be had any more.
+            raise EvictedError
+        framed = [Framed.of(record) for record in records if until is None or record.position <= until.position]
+        while (page := paginate(framed, terms.wanted, page_bytes)) is not None:
+            subscription.send(page)
+            framed = [one for one in framed if one.position > page.end.position]
+            # A replay shares the loop with live readers; and here it ends when the write has filled the connection.
+            await asyncio.sleep(0)
+        if until is not None and records[-1].position >= until.position:
+            break

@@ -1,0 +1,77 @@
+"""``redline check``: settings, plugins and keys, without serving.
+
+The law of this module: whatever would stop ``serve`` is found here, all of it at once, and nothing is started or left behind.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from redline.cli.options import Config, settings_of
+from redline.cli.outcome import complain, fail, printable
+from redline.errors import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redline.settings import Settings
+
+
+_T = TypeVar("_T")
+
+
+def check(config: Config = None) -> None:
+    """Say what would stop serve from starting, with one line for each fault, or that nothing would.
+
+    Exits with 1 where there is any.
+    """
+    from redline.kinds.registry import survey_kinds  # noqa: PLC0415 - heavy
+
+    faults: list[str] = []
+    settings = _tried(lambda: settings_of(config), faults)
+    if settings is not None:
+        for warning in settings.settings_warnings:
+            complain(f"warning: {warning}")
+    keys = _keys(settings, faults) if settings is not None else []
+    if settings is not None and keys and not set(keys) & set(settings.auth.algorithms):
+        algorithms = "auth.algorithms (REDLINE_AUTH__ALGORITHMS)"
+        faults.append(f"{algorithms} allows none that these keys verify ({', '.join(sorted(set(keys)))}), so no token would be admitted")
+    registry, plugin_faults = survey_kinds()
+    faults += map(str, plugin_faults)
+    if faults or settings is None:
+        fail("\n".join(" ".join(fault.split("\n")) for fault in faults))
+    source = "the environment" if config is None else f"{config} and the environment"
+    typer.echo(printable(f"settings  from {source}: {settings.host}:{settings.port}, {settings.eventlog}"))
+    typer.echo(f"keys      {len(keys)} ({', '.join(sorted(set(keys)))})")
+    typer.echo(printable(f"kinds     {len(registry)} ({', '.join(registry.names())})"))
+    typer.echo("All is well: redline serve would start.")
+
+
+def _keys(settings: Settings, faults: list[str]) -> list[str]:
+    """Return the algorithm of each key, and note what is wrong with each source of keys by itself."""
+    from redline.web.app import key_ring, token_rules  # noqa: PLC0415 - heavy
+
+    auth = settings.auth
+    none: dict[str, object] = {"secret": None, "previous_secrets": (), "keys": (), "jwks": None}
+    sources: list[dict[str, object]] = [{"secret": auth.secret}] if auth.secret is not None else []
+    sources += [{"previous_secrets": (secret,)} for secret in auth.previous_secrets]
+    sources += [{"keys": (path,)} for path in auth.keys]
+    sources += [{"jwks": auth.jwks}] if auth.jwks is not None else []
+    _tried(lambda: token_rules(settings), faults)
+    found: list[str] = []
+    for source in sources or [{}]:
+        alone = settings.model_copy(update={"auth": auth.model_copy(update=none | source)})
+        ring = _tried(lambda alone=alone: key_ring(alone), faults)  # type: ignore[misc]  # mypy infers no type for such a lambda
+        if ring is not None:
+            found += [algorithm for key in ring.keys for algorithm in key.algorithms]
+    return found
+
+
+def _tried(attempt: Callable[[], _T], faults: list[str]) -> _T | None:
+    try:
+        return attempt()
+    except StartupError as error:
+        faults += str(error).splitlines()
+        return None

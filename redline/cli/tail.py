@@ -1,0 +1,132 @@
+"""``redline tail``: watch an org's events.
+
+The law of this module: a terminal gets lines for people, a pipe gets one JSON object a line; and a gap is shown in both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from redline.cli.options import DEFAULT_URL, USAGE, Token, Url
+from redline.cli.outcome import emit, fail, printable, run_client
+from redline.cli.publish import client_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from redline.client import Client, Event
+
+ATTEMPTS: Final = 10
+"""Failures in a row, without a stream opened in between, after which tail gives up: some minutes."""
+ATTEMPTS_ONCE: Final = 4
+"""The same with --no-follow: a script waits for that; some ten seconds."""
+_EARLIEST: Final = "earliest"
+
+
+def tail(  # noqa: PLR0913 - each is one option
+    *,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    kinds: Annotated[
+        str | None, typer.Option("--kinds", metavar="KINDS", help="Only these, as run.stage,change.*", show_default=False)
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="ID",
+            help=f'Begin after this event, or with "{_EARLIEST}" at the oldest retained. By default with what comes next.',
+            show_default=False,
+        ),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow/--no-follow", help="Go on with what comes, or end where the history ends (and begin where it begins).")
+    ] = True,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line, as the service sent it. The default where the output is no terminal.")
+    ] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Every frame with event, data and id, control events too.")] = False,
+) -> None:
+    """Show the events of the token's org as they come, until Ctrl-C. Reconnects by itself and resumes where it was."""
+    if as_json and raw:
+        fail("--json and --raw are two ways to show the same: give one", USAGE)
+    from redline.logs import configure_logging  # noqa: PLC0415 - as everything that is not needed for --help
+
+    configure_logging("INFO")
+    client = client_of(url, token)
+    if start is None and not follow:
+        start = _EARLIEST
+    earliest = start == _EARLIEST
+    try:
+        attempts = ATTEMPTS if follow else ATTEMPTS_ONCE
+        events = client.subscribe(kinds, None if earliest else start, follow=follow, earliest=earliest, control=raw, attempts=attempts)
+    except ValueError as error:
+        fail(str(error), USAGE)
+    show = _raw if raw else _pretty() if sys.stdout.isatty() and not as_json else _line
+    run_client(_show(client, events, show))
+
+
+async def _show(client: Client, events: AsyncGenerator[Event, None], show: Callable[[Event], None]) -> None:
+    """Show events until they end; raises ``BrokenPipeError`` when nobody reads the output any more, also while nothing is written to it."""
+    import asyncio  # noqa: PLC0415 - heavy
+
+    loop, pipe = asyncio.get_running_loop(), _pipe()
+    try:
+        async with asyncio.timeout(None) as scope, client, aclosing(events):
+
+            def gone() -> None:
+                loop.remove_reader(pipe)
+                scope.reschedule(loop.time())
+
+            if pipe >= 0:
+                loop.add_reader(pipe, gone)  # nothing is ever to be read there: what comes is the news that the other end was closed
+            async for event in events:
+                show(event)
+    except TimeoutError:
+        raise BrokenPipeError from None
+    finally:
+        if pipe >= 0:
+            loop.remove_reader(pipe)
+
+
+def _pipe() -> int:
+    """Return the file descriptor of stdout where that is a pipe, and otherwise -1."""
+    try:
+        number = sys.stdout.fileno()
+        return number if stat.S_ISFIFO(os.fstat(number).st_mode) else -1
+    except OSError:
+        return -1
+
+
+def _line(event: Event) -> None:
+    emit(json.dumps({"id": event.id, "kind": event.kind, "data": event.data}) if event.control else event.text)
+
+
+def _raw(event: Event) -> None:
+    emit(f"event: {event.kind}\ndata: {event.text}" + ("" if event.id is None else f"\nid: {event.id}") + "\n")
+
+
+def _pretty() -> Callable[[Event], None]:
+    from rich.console import Console  # noqa: PLC0415 - heavy
+    from rich.text import Text  # noqa: PLC0415 - heavy
+
+    console = Console(highlight=False, soft_wrap=True)
+
+    def show(event: Event) -> None:
+        if event.control:
+            text = Text(printable(f"--- {event.kind}: events may be missing here ({event.data.get('reason')})"), "bold yellow")
+        else:
+            data = json.dumps(event.data, ensure_ascii=False, separators=(", ", ": "))
+            moment = (event.at or "").partition("T")[2].removesuffix("Z")
+            parts = ((moment, "dim"), "  ", (event.kind, "bold cyan"), "  ", data, "  ", (event.id or "", "dim"))
+            text = Text.assemble(*((printable(part[0]), part[1]) if isinstance(part, tuple) else printable(part) for part in parts))
+        console.print(text)
+
+    return show

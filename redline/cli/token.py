@@ -1,0 +1,116 @@
+"""``redline token``: make tokens, and look into them.
+
+The law of this module: a token is printed where it was asked for, and nowhere else; a signature never is. What is minted here, a service
+with the same settings admits.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from redline.cli.options import EXIT_CODES, FAILED, TOKEN_VARIABLE, USAGE, Config, settings_of
+from redline.cli.outcome import complain, fail, startup
+
+if TYPE_CHECKING:
+    from redline.settings import Settings
+
+app = typer.Typer(help="Make tokens, and look into them.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command(epilog=EXIT_CODES)
+def mint(  # noqa: PLR0913 - each is one claim
+    *,
+    org: Annotated[str, typer.Option("--org", metavar="ORG", help='The org it is for; "*" for a service that publishes anywhere.')],
+    scope: Annotated[str, typer.Option("--scope", metavar="SCOPES", help='What it allows: "stream:read events:publish", or one of them.')],
+    ttl: Annotated[float, typer.Option("--ttl", metavar="SECONDS", help="How long it lasts.")],
+    kind: Annotated[
+        list[str] | None,
+        typer.Option("--kind", metavar="KIND", help="Only this kind, or this prefix (change.*); may be repeated.", show_default=False),
+    ] = None,
+    sub: Annotated[str | None, typer.Option("--sub", metavar="NAME", help="Whom it stands for.", show_default=False)] = None,
+    config: Config = None,
+) -> None:
+    """Print a token, signed with the secret that serve reads: REDLINE_AUTH__SECRET, or auth.secret in the file."""
+    with startup():
+        settings = settings_of(config)
+        from redline.auth import mint_token  # noqa: PLC0415 - heavy
+        from redline.clock import SystemClock  # noqa: PLC0415 - as all of it
+
+        auth = settings.auth
+        if auth.secret is None:
+            _no_secret(settings)
+        if "HS256" not in auth.algorithms:
+            fail("auth.algorithms (REDLINE_AUTH__ALGORITHMS) leaves HS256 out, so no token of a secret would be admitted", USAGE)
+        try:
+            token = mint_token(
+                auth.secret.get_secret_value(),
+                org=org,
+                scopes=scope,
+                ttl=ttl,
+                clock=SystemClock(),
+                kinds=[part.strip() for item in kind for part in item.split(",")] if kind else None,
+                subject=sub,
+                extra={name: value for name, value in (("iss", auth.issuer), ("aud", auth.audience)) if value is not None},
+                org_claim=auth.org_claim,
+            )
+        except ValueError as error:
+            fail(str(error), USAGE)
+    typer.echo(token)
+
+
+@app.command(epilog=EXIT_CODES)
+def inspect(
+    token: Annotated[
+        str, typer.Argument(envvar=TOKEN_VARIABLE, metavar="[TOKEN|-]", help="The token; - reads it from stdin.", show_default=False)
+    ] = "-",  # noqa: S107 - the sign for stdin
+    *,
+    config: Config = None,
+) -> None:
+    """Print what a token says, without its signature, and whether serve would admit it where a key is configured.
+
+    Exits with 1 where it would not, or where it is no token.
+    """
+    text = (sys.stdin.read(_LONGEST) if token == "-" else token).strip()  # noqa: S105 - the sign for stdin
+    with startup():
+        settings = settings_of(config)
+        from redline.auth import inspect_token  # noqa: PLC0415 - heavy
+
+        try:
+            shown: dict[str, object] = dict(inspect_token(text))
+        except ValueError as error:
+            fail(str(error))
+        valid, verdict = _judged(text, settings)
+    shown |= {"valid": valid, "verdict": verdict}
+    typer.echo(json.dumps(shown, indent=2))
+    if valid is False:
+        raise typer.Exit(FAILED)
+
+
+_LONGEST = 65_536
+
+
+def _judged(token: str, settings: Settings) -> tuple[bool | None, str]:
+    """Tell whether the service would admit ``token`` (None: nobody can say), and in words why."""
+    from redline.auth.tokens import TokenVerifier  # noqa: PLC0415 - heavy
+    from redline.clock import SystemClock, rfc3339  # noqa: PLC0415 - as all of it
+    from redline.errors import Unauthenticated  # noqa: PLC0415 - as all of it
+    from redline.web.app import key_ring, token_rules  # noqa: PLC0415 - heavy
+
+    auth = settings.auth
+    if auth.secret is None and auth.jwks is None and not auth.keys and not auth.previous_secrets:
+        return None, "Not verified: no key is configured here. Set REDLINE_AUTH__SECRET or name the service's settings with --config."
+    try:
+        principal = TokenVerifier(key_ring(settings), token_rules(settings), SystemClock()).verify(token)
+    except Unauthenticated as error:
+        return False, error.message
+    return True, f"Valid until {rfc3339(principal.expires)}."
+
+
+def _no_secret(settings: Settings) -> NoReturn:
+    for warning in settings.settings_warnings:
+        complain(warning)
+    fail("no secret to sign with: set REDLINE_AUTH__SECRET (at least 32 bytes), or auth.secret in the file that --config names", USAGE)

@@ -1,0 +1,95 @@
+"""The mark in every payload, and what a reader of it must find.
+
+The law of this module: every delivery is checked. A mark carries its channel's sequence number and the moment of sending; a reader that
+finds anything but the next number of its channel, whole and once, is a fault, and a run with a fault has no result.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MARK_BYTES: Final = 33
+"""A mark without filler: ``~`` sequence ``.`` nanoseconds ``.`` filler ``!``. Neither sign occurs anywhere else in a stream."""
+MARK: Final = re.compile(rb"~(\d{10})\.(\d{19})\.x*!")
+COMMENT: Final = re.compile(rb"(?:^|\n):")
+_digits: list[bytes] = []
+
+
+def mark(sequence: int, now: int, filler: bytes) -> bytes:
+    """Return the mark of an event; ``now`` in nanoseconds of the monotonic clock, which all processes of a machine share."""
+    return b"~%010d.%019d.%b!" % (sequence, now, filler)
+
+
+def digits(first: int, count: int) -> list[bytes]:
+    """Return the numbers from ``first`` on as they stand in marks; made once, because every delivery is compared with them."""
+    end = first + count
+    if end > len(_digits):
+        _digits.extend(b"%010d" % number for number in range(len(_digits), max(end, 2 * len(_digits))))
+    return _digits[first:end]
+
+
+class Channel:
+    """One sequence of events: how they are published, how many were, and what its readers were sent last."""
+
+    __slots__ = ("after", "before", "chunk", "count", "first", "head", "name", "readers", "sent", "times")
+
+    def __init__(self, name: str, head: bytes, before: bytes, after: bytes) -> None:
+        """Take the head of a publishing request up to its Content-Length, and what stands before and after the mark in an event."""
+        self.name = name
+        self.head = head
+        self.before = before
+        self.after = after
+        self.sent = 0
+        self.readers = 0
+        # What a reader received last and what stood in it: a flush gives all readers the same bytes, and comparing is cheaper than parsing.
+        self.chunk = b""
+        self.first = self.count = 0
+        self.times: list[int] = []
+
+    def request(self, now: int, filler: bytes, batch: int) -> bytes:
+        """Return the request that publishes the next ``batch`` events, one a line."""
+        numbers = range(self.sent, self.sent + batch)
+        self.sent += batch
+        body = b"\n".join([b"%b%b%b" % (self.before, mark(number, now, filler), self.after) for number in numbers])
+        return b"%bContent-Length: %d\r\n\r\n%b" % (self.head, len(body), body)
+
+
+class Tally:
+    """What all readers of a load have received, and what was wrong."""
+
+    def __init__(self) -> None:
+        """Begin at nothing."""
+        self.received = 0
+        self.beats = 0
+        self.goal = 1
+        self.reached: Callable[[], None] = _nothing
+        """Called whenever ``received`` has come to ``goal``."""
+        self.faults = 0
+        self.first_fault = ""
+        self.failed: Callable[[], None] = _nothing
+        self.timing = False
+        self.closing = False
+        self.latencies: array[int] = array("q")
+        self.arrivals: array[int] = array("q")
+
+    def fault(self, what: str) -> None:
+        """Note that something is not as it must be; whoever waits is told at once."""
+        self.faults += 1
+        if self.faults == 1:
+            self.first_fault = what
+        self.failed()
+
+    def record(self, now: int, times: list[int]) -> None:
+        """Note the latencies of events that were sent at ``times`` and have arrived ``now``."""
+        for sent in times:
+            self.latencies.append(now - sent)
+            self.arrivals.append(now)
+
+
+def _nothing() -> None:
+    """Do nothing: nobody waits."""
