@@ -43,17 +43,18 @@ async def replay_from_log(subscription: Subscription, log: EventLog, topic: Topi
 
 
 async def _page(subscription: Subscription, log: EventLog, topic: Topic, terms: Terms, page_bytes: int) -> None:
-    until = terms.until
     while subscription.state is State.CATCHING and subscription.cursor < topic.recent_floor:
+        # Not beyond what is flushed: the log may be ahead of what this node was told, and what a reader has by then it would get twice.
+        goal = (terms.until or topic.flushed).position
+        if subscription.cursor >= goal:
+            return
         records = await log.read(topic.org, subscription.cursor, page_bytes)
-        if not records:
-            # There was something after the cursor, or the recent history would begin there; so it is not to be had any more.
+        framed = [Framed.of(record) for record in records if record.position <= goal]
+        if not framed:
+            # There was something between the cursor and the goal; so it is not to be had any more.
             raise EvictedError
-        framed = [Framed.of(record) for record in records if until is None or record.position <= until.position]
         while (page := paginate(framed, terms.wanted, page_bytes)) is not None:
             subscription.send(page)
             framed = [one for one in framed if one.position > page.end.position]
             # A replay shares the loop with live readers; and here it ends when the write has filled the connection.
             await asyncio.sleep(0)
-        if until is not None and records[-1].position >= until.position:
-            break

@@ -100,7 +100,7 @@ class Topic:
     def push(self, records: Sequence[Record]) -> None:
         """Take new records, in order; what this topic has already is passed over (its tail may have been read after they were appended)."""
         for record in records:
-            if True:
+            if record.position > self.newest:
                 self.newest = record.position
                 framed = Framed.of(record)
                 self._fresh.append(framed)

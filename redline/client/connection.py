@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from redline.client.errors import UNAUTHENTICATED, BadAnswer, ClientError, Refused, Unreachable
+from redline.client.errors import SERVER_FAULT, UNAUTHENTICATED, BadAnswer, ClientError, Refused, Unreachable
 from redline.client.retry import retry_after
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Connection:
         if error is None:
             # Between the client and Redline stands something else; what is transient may still be so.
             error = Refused("http_error", f"{self.url} answered {status} without Redline's words for it", status=status, retry_after=wait)
-            if not error.transient and status != UNAUTHENTICATED:
+            if not error.transient and status != UNAUTHENTICATED and status < SERVER_FAULT:
                 return BadAnswer(f"{self.url} answered {status}, and not as Redline does; is the URL right?")
         return error
 

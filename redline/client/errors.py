@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 UNAUTHENTICATED: Final = 401
+SERVER_FAULT: Final = 500
+"""From here on a status says that the fault is not the caller's."""
 TRANSIENT_STATUSES: Final = frozenset({408, 429, 502, 503, 504})
 TRANSIENT_CODES: Final = frozenset({"rate_limited", "over_capacity", "log_unavailable"})
 """The codes of contract §1 after which the same event may be accepted. A line of a batch has a code and no status."""

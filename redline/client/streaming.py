@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import httpx
 from httpx_sse import EventSource
 
-from redline.client.errors import UNAUTHENTICATED, BadAnswer, ClientError, Refused, StreamEnded, Unreachable
+from redline.client.errors import SERVER_FAULT, UNAUTHENTICATED, BadAnswer, ClientError, Refused, StreamEnded, Unreachable
 from redline.client.events import CLOSING, GAP, OPEN, Event
 from redline.client.retry import within
 from redline.client.watched import OPENING_SECONDS, Watched, patience
@@ -33,7 +33,6 @@ LONGEST_WAIT: Final = 60.0
 """The most seconds that failures in a row are spread over. Where the service asks for more, it gets more."""
 _RETRY_SECONDS: Final = 2.0
 _RETRY_DIGITS: Final = 7
-_INTERNAL: Final = 500
 _OK: Final = 200
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
@@ -170,7 +169,7 @@ class Streaming:
 
     async def _wait(self, error: ClientError) -> None:
         """Wait before the next connection; raise ``error`` where none would help, or there were enough."""
-        server_fault = isinstance(error, Refused) and error.status is not None and error.status >= _INTERNAL
+        server_fault = isinstance(error, Refused) and error.status is not None and error.status >= SERVER_FAULT
         self._failures += 1
         if not (error.transient or server_fault) or self._failures == self._wanted.attempts:
             raise error

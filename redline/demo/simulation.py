@@ -109,8 +109,9 @@ class Office:
     def _scheduler(self) -> Process:
         """Tick at the plan's cadence, and queue what is due."""
         while True:
-            cadence, planned = self._plan.cadence, self.moment()
+            planned = self.moment()
             yield self.between(_LATENESS)
+            cadence = self._plan.cadence
             due = self.runs.choose(2 + cadence // 10)
             self.say(
                 "scheduler.tick",

@@ -69,15 +69,15 @@ def assets() -> Mapping[str, Asset]:
     return found
 
 
-@console.get("/")
-@console.head("/")
+@console.get("/", name="index")
+@console.head("/", name="index_head")
 async def index(request: Request) -> HTTPResponse:
     """Answer with the page."""
     return _answer(request, assets()[_INDEX])
 
 
-@console.get("/console/<name:str>")
-@console.head("/console/<name:str>")
+@console.get("/console/<name:str>", name="asset")
+@console.head("/console/<name:str>", name="asset_head")
 async def asset(request: Request, name: str) -> HTTPResponse:
     """Answer with one of its files."""
     found = assets().get(name)

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import json
 import sys
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _LONGEST_LINE: Final = 256 * 1024 * 1024
 _WARM_TRIES: Final = 20
+_WARM_PATIENCE: Final = 60.0
 
 
 class Worker:
@@ -44,32 +46,36 @@ class Worker:
     async def open(self, streams: list[Mapping[str, Any]], opened: str, width: int, expected: int | None = None) -> dict[str, object]:
         """Open ``count`` streams with each ``request``, read as ``channel``; returns the server's memory before and after."""
         plan = [(one["request"].encode(), self._named[one["channel"]]) for one in streams for _ in range(one["count"])]
-        before = self._meter.rss()
+        began, before = monotonic_ns(), self._meter.rss()
         await self._hall.open(plan, opened=opened.encode(), width=width, expected=expected)
         gc.collect()
         gc.freeze()
-        return {"streams": len(plan), "rss_before": before, "rss": self._meter.rss()}
+        return {"streams": len(plan), "rss_before": before, "rss": self._meter.rss(), "began": began}
 
     async def stall(self, request: str, count: int, opened: str) -> dict[str, object]:
         """Open streams that nobody reads."""
         await self._hall.stall(request.encode(), count, opened.encode())
         return {"streams": count}
 
-    async def warm(self) -> dict[str, object]:
-        """Publish until every reader has seen an event: some servers send a stream's head before they would send it an event."""
+    async def warm(self, events: int = 20) -> dict[str, object]:
+        """Publish until every reader has seen an event, and then some more, for whatever a server makes when it is first needed.
+
+        Some servers send a stream's head before they would send it an event.
+        """
         await self._pool.widen(1)
         for _ in range(_WARM_TRIES):
-            first = {channel.name: channel.sent for channel in self._channels}
             for channel in self._channels:
                 self._pool.send(channel.request(0, b"", 1))
             for _ in range(100):
                 await asyncio.sleep(0.02)
                 if not self._pool.in_flight and not self._hall.behind():
+                    await self.singly(events, 0, _WARM_PATIENCE)
                     return {}
-            # Readers that missed it begin at the next one; what the others have seen is checked.
+            # Readers that missed it begin at the next one.
+            for channel in self._channels:
+                channel.settle(channel.sent)
             for reader in self._hall.readers:
-                if reader.expected == first[reader.channel.name]:
-                    reader.expected = reader.channel.sent
+                reader.expected = reader.channel.sent
         raise LoadError(self._tally.first_fault or f"the readers never all saw an event: {self._hall.behind()}")
 
     async def singly(self, events: int, filler: int, patience: float) -> Result:
@@ -77,9 +83,13 @@ class Worker:
         await self._pool.widen(1)
         return await self._drive.singly(events, filler=b"x" * filler, patience=patience)
 
-    async def in_flight(self, events: int, width: int, batch: int, filler: int, patience: float) -> Result:
+    async def in_flight(  # noqa: PLR0913 - by name, out of a command
+        self, *, width: int, batch: int, filler: int, patience: float, events: int = sys.maxsize, seconds: float = 3600.0
+    ) -> Result:
         """See :meth:`Drive.in_flight`."""
-        return await self._drive.in_flight(events, width=width, batch=batch, filler=b"x" * filler, patience=patience)
+        return await self._drive.in_flight(
+            width=width, batch=batch, events=events, seconds=seconds, filler=b"x" * filler, patience=patience
+        )
 
     async def timetable(self, rate: float, seconds: float, width: int, filler: int, patience: float) -> dict[str, object]:
         """See :meth:`Drive.by_timetable`; returns the latencies in nanoseconds and when each was measured, as well."""
@@ -109,10 +119,11 @@ class Worker:
         """See :meth:`Drive.caught_up`."""
         return await self._drive.caught_up(deliveries, patience=patience)
 
-    async def skip(self, events: int) -> dict[str, object]:
-        """Learn that another load has published so many events to every channel: readers to come begin after them."""
+    async def skip(self, events: int, before: int) -> dict[str, object]:
+        """Learn that another load has published so many events to every channel, one after the other; ``before`` of them nobody is to get."""
         for channel in self._channels:
             channel.sent += events
+            channel.settle(before)
         return {}
 
     async def rss(self) -> dict[str, object]:

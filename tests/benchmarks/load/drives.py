@@ -137,16 +137,22 @@ class Drive:
         await self._until(lambda: not left and self._arrived(), patience, pump)
         return self._end(began)
 
-    async def in_flight(self, events: int, *, width: int, batch: int, filler: bytes, patience: float) -> Result:
-        """Keep ``width`` requests of ``batch`` events in flight. One flies until it was answered and, on average, read by all."""
+    async def in_flight(self, *, width: int, batch: int, events: int, seconds: float, filler: bytes, patience: float) -> Result:  # noqa: PLR0913
+        """Keep ``width`` requests of ``batch`` events in flight, until ``events`` were sent or ``seconds`` are over.
+
+        A request flies until it was answered and, on average, read by all.
+        """
         await self._pool.widen(width)
         began = self._begin()
+        end = began[4] + int(seconds * _NANO)
         readers = sum(channel.readers for channel in self._channels) / len(self._channels)
         window = int(width * batch * readers)
         left = -(-events // batch)
 
         def pump() -> None:
             nonlocal left
+            if monotonic_ns() > end:
+                left = 0
             while left and self._pool.idle and self._owed - self._tally.received <= window - batch * readers:
                 left -= 1
                 self._publish(filler, batch)

@@ -1,7 +1,8 @@
 """The mark in every payload, and what a reader of it must find.
 
-The law of this module: every delivery is checked. A mark carries its channel's sequence number and the moment of sending; a reader that
-finds anything but the next number of its channel, whole and once, is a fault, and a run with a fault has no result.
+The law of this module: every delivery is checked. A mark carries its number within its channel and the moment of sending. Publishes that are
+in flight together may be taken in any order, but every reader must find the same one, each number whole and once; anything else is a fault,
+and a run with a fault has no result.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def digits(first: int, count: int) -> list[bytes]:
 class Channel:
     """One sequence of events: how they are published, how many were, and what its readers were sent last."""
 
-    __slots__ = ("after", "before", "chunk", "count", "first", "head", "name", "readers", "sent", "times")
+    __slots__ = ("_logged", "after", "before", "chunk", "count", "first", "head", "name", "order", "readers", "sent", "times")
 
     def __init__(self, name: str, head: bytes, before: bytes, after: bytes) -> None:
         """Take the head of a publishing request up to its Content-Length, and what stands before and after the mark in an event."""
@@ -50,6 +51,30 @@ class Channel:
         self.chunk = b""
         self.first = self.count = 0
         self.times: list[int] = []
+        self.order: list[bytes] = []
+        """The numbers in the order in which readers have found them."""
+        self._logged: set[bytes] = set()
+
+    def check(self, position: int, seen: list[bytes]) -> str:
+        """Return what is wrong with a reader that found ``seen`` after ``position`` events, or nothing. Whoever is first sets the order."""
+        known = self.order[position : position + len(seen)]
+        fresh = seen[len(known) :]
+        if seen[: len(known)] != known or (fresh and position > len(self.order)):
+            return f"a reader that has {position} events was to get {_shown(known)} and got {_shown(seen)}"
+        if fresh:
+            if not self._logged.isdisjoint(fresh) or len(set(fresh)) != len(fresh):
+                return f"a reader that has {position} events got {_shown(fresh)}, of which some had come before"
+            if int(max(fresh)) >= self.sent:
+                return f"a reader got {_shown(fresh)}, which were never published"
+            self._logged.update(fresh)
+            self.order += fresh
+        return ""
+
+    def settle(self, until: int) -> None:
+        """Take the events before ``until`` that no reader was to find as found, in their order."""
+        missed = [number for number in digits(0, until) if number not in self._logged]
+        self._logged.update(missed)
+        self.order += missed
 
     def request(self, now: int, filler: bytes, batch: int) -> bytes:
         """Return the request that publishes the next ``batch`` events, one a line."""
@@ -89,6 +114,10 @@ class Tally:
         for sent in times:
             self.latencies.append(now - sent)
             self.arrivals.append(now)
+
+
+def _shown(numbers: list[bytes]) -> list[int]:
+    return [int(number) for number in numbers[:5]]
 
 
 def _nothing() -> None:

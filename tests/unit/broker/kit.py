@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from redline.broker.broker import Broker, Limits, Request
 from redline.broker.filter import Filter, KindFilter
@@ -43,6 +43,16 @@ async def turns(count: int = ENOUGH) -> None:
     """Let the loop turn."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+class Asked(TypedDict, total=False):
+    """What a stream may be asked for besides its cursor and its filter."""
+
+    org: OrgId
+    expires: float
+    earliest: bool
+    follow: bool
+    heartbeat_events: bool
 
 
 class FakeSink:
@@ -142,8 +152,8 @@ class Bench:
         assert all(isinstance(answer, Appended) for answer in answers)
         return [answer.id for answer in answers if isinstance(answer, Appended)]
 
-    def request(self, after: str | None = None, wanted: Filter | None = None, **more: Any) -> Request:
-        given = {"org": ACME, "expires": self.clock.time() + 3600, **more}
+    def request(self, after: str | None = None, wanted: Filter | None = None, **more: Unpack[Asked]) -> Request:
+        given: Asked = {"org": ACME, "expires": self.clock.time() + 3600, **more}
         return Request(wanted=wanted or Filter(), after=after, **given)
 
     async def open(
@@ -153,7 +163,7 @@ class Bench:
         *,
         sink: FakeSink | None = None,
         wrap: Callable[[bytes], bytes] = unwrapped,
-        **more: Any,
+        **more: Unpack[Asked],
     ) -> Reader:
         """Open a stream and attach a fake connection; nothing has been written to that yet when this returns."""
         sink = sink or FakeSink()
@@ -162,9 +172,11 @@ class Bench:
         sink.subscription = subscription
         return Reader(opening, sink, subscription)
 
-    async def opened(self, *args: Any, **more: Any) -> Reader:
+    async def opened(
+        self, after: str | None = None, wanted: Filter | None = None, *, sink: FakeSink | None = None, **more: Unpack[Asked]
+    ) -> Reader:
         """Open a stream and let it come to rest."""
-        reader = await self.open(*args, **more)
+        reader = await self.open(after, wanted, sink=sink, **more)
         await turns()
         return reader
 

@@ -1,0 +1,88 @@
+"""What an operator asks: the catalogue, health and metrics (contract §4).
+
+The law held here: they need no token, and what they say is so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redline.clock import SystemClock
+from redline.testing import serving
+from tests.service.faulty import FaultyLog
+
+if TYPE_CHECKING:
+    from redline.testing import RunningService
+
+KINDS = ["action.delivered", "change.detected", "change.stateChanged", "org.entitlements.changed", "run.stage", "scheduler.tick"]
+
+
+async def metric(service: RunningService, name: str) -> float:
+    lines = (await service.http.get(f"{service.url}/metrics")).text.splitlines()
+    return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ") or line.startswith(f"{name}{{")))
+
+
+async def test_the_catalogue_lists_what_is_installed(redline: RunningService) -> None:
+    answer = await redline.http.get(f"{redline.url}/v1/kinds")
+    kinds = answer.json()["kinds"]
+    assert [kind["name"] for kind in kinds] == KINDS
+    for kind in kinds:
+        assert {"name", "title", "description", "version", "schema", "example", "distribution"} <= set(kind)
+        assert kind["schema"]["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+        assert kind["distribution"] == "redline"
+        alone = await redline.http.get(f"{redline.url}/v1/kinds/{kind['name']}")
+        assert alone.json() == kind
+        assert (await redline.post({"kind": kind["name"], "data": kind["example"]})).status_code == 201
+
+
+async def test_live_and_ready() -> None:
+    log = FaultyLog(SystemClock())
+    async with serving(log=log) as service:
+        live, ready = f"{service.url}/health/live", f"{service.url}/health/ready"
+        for url, state in ((live, "live"), (ready, "ready")):
+            answer = await service.http.get(url)
+            assert (answer.status_code, answer.json()) == (200, {"status": state})
+            assert answer.headers["cache-control"] == "no-store"
+        log.fault = "the log cannot be reached"
+        assert (await service.http.get(ready)).json() == {"status": "the log cannot be reached"}
+        assert (await service.http.get(ready)).status_code == 503
+        assert (await service.http.get(live)).status_code == 200
+        log.fault = None
+        assert (await service.http.get(ready)).status_code == 200
+        await service.service.broker.drain()
+        answer = await service.http.get(ready)
+        assert (answer.status_code, answer.json()) == (503, {"status": "the service is going down"})
+        assert (await service.http.get(live)).status_code == 200
+
+
+async def test_open_streams_are_gauged(redline: RunningService) -> None:
+    assert await metric(redline, "redline_streams_open") == 0
+    streams = [await redline.stream() for _ in range(3)]
+    assert await metric(redline, "redline_streams_open") == 3
+    assert await metric(redline, "redline_streams_opened_total") == 3
+    streams[0].reset()
+    while await metric(redline, "redline_streams_open") == 3:
+        pass
+    assert await metric(redline, "redline_streams_open") == 2
+    assert await metric(redline, 'redline_streams_closed_total{reason="client"}') == 1
+
+
+async def test_deliveries_and_gaps_are_counted(redline: RunningService) -> None:
+    streams = [await redline.stream() for _ in range(2)]
+    for stream in streams:
+        await stream.event("stream.open")
+    await redline.publish()
+    for stream in streams:
+        await stream.collect(1)
+    assert await metric(redline, "redline_deliveries_total") == 2
+    await redline.replay(headers={"Last-Event-ID": "lost-1"})
+    assert await metric(redline, 'redline_gaps_total{reason="unknown"}') == 1
+    assert await metric(redline, "redline_replayed_events_total") == 1
+
+
+async def test_metrics_are_prometheus_text_and_name_no_org(redline: RunningService) -> None:
+    await redline.publish(token=redline.token("a-very-secret-customer"))
+    await redline.replay(redline.token("a-very-secret-customer"))
+    answer = await redline.http.get(f"{redline.url}/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "a-very-secret-customer" not in answer.text
