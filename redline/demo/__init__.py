@@ -41,7 +41,7 @@ TOKEN_PATH: Final = "/demo/token"  # noqa: S105 - a path
 async def run_demo(settings: Settings, ready: Callable[[str], None], *, seed: int = 1, clock: Clock | None = None) -> None:
     """Serve the demo until SIGTERM or SIGINT.
 
-    ``settings`` are those of ``serve``, none of which the demo needs: without a secret it makes a random one for this run, and where nobody
+    ``settings`` are those of ``serve``, none of which the demo needs: it makes a random secret for this run, and where nobody
     chose a port and the usual one is taken, it takes a free one and logs that. ``ready`` is called once with the service's URL, as in
     ``http://127.0.0.1:8000``, when it can be opened; the console is at that URL, which holds no token. Equal ``seed`` and equal times of
     ``clock`` (the system's by default) make equal events.
@@ -57,7 +57,9 @@ async def run_demo(settings: Settings, ready: Callable[[str], None], *, seed: in
 def demo_settings(settings: Settings) -> Settings:
     """Return ``settings`` with a key that the demo can sign with and a port that it can have."""
     auth, port = settings.auth, settings.port
-    secret = auth.secret or SecretStr(secrets.token_urlsafe(48))
+    # What the demo hands to its page is signed with a secret of this run, so that it counts nowhere else; yours verifies tokens all the same.
+    known = auth.previous_secrets if auth.secret is None else (auth.secret, *auth.previous_secrets)
+    signing = {"secret": SecretStr(secrets.token_urlsafe(48)), "previous_secrets": known}
     algorithms = auth.algorithms if "HS256" in auth.algorithms else (*auth.algorithms, "HS256")
     if "port" not in settings.model_fields_set:
         try:
@@ -65,7 +67,7 @@ def demo_settings(settings: Settings) -> Settings:
         except StartupError as error:
             _logger.warning("%s. The demo takes a free port instead.", str(error).partition(";")[0])
             port = 0
-    return settings.model_copy(update={"port": port, "auth": auth.model_copy(update={"secret": secret, "algorithms": algorithms})})
+    return settings.model_copy(update={"port": port, "auth": auth.model_copy(update={**signing, "algorithms": algorithms})})
 
 
 def add_demo(app: Any, settings: Settings, *, seed: int) -> None:  # noqa: ANN401 - a Sanic application, which only the web layer names

@@ -1,7 +1,8 @@
 """``make bench``: Redline beside its peers, and alone.
 
-The law of this module: it ends by itself, talks to nothing but the loopback, and leaves four files: the table as text and as Markdown, every
-round as JSON, and the picture. It exits with 1 where a run failed, but not for a target that was missed: what holds those is ``test_guard.py``.
+The law of this module: it ends by itself, talks to nothing but the loopback, and leaves four files: the table as text and as Markdown,
+every round as JSON, and the picture. It exits with 1 where a run failed, but not for a target that was missed: what must never get worse is
+held by ``test_guard.py``.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from tests.benchmarks import report
+from tests.benchmarks.installs import CACHE
 from tests.benchmarks.machine import raise_file_limit, shape
 from tests.benchmarks.picture import draw
 from tests.benchmarks.runner import run, say
-from tests.benchmarks.servers import CACHE
 from tests.benchmarks.stage import Scale
 from tests.benchmarks.workloads import alone, beside, growth, trouble
 

@@ -1,7 +1,6 @@
 """What a benchmark is made of: cases, the subjects that are compared in each, and the targets on what comes out.
 
-The law of this module: a target is a ratio of two subjects of one round, or a figure that does not depend on the machine's speed as a whole;
-its verdict is that of the median of the rounds.
+The law of this module: a ratio is of two subjects of one round; its verdict is that of the median of the rounds.
 """
 
 from __future__ import annotations

@@ -56,4 +56,5 @@ def shape() -> str:
             break
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     split = "one core for the server, one for the load" if SERVER_CORE is not None else "one core for server and load together"
-    return f"{len(_ALLOWED)} x {model}, {memory:.0f} GiB, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}; {split}"
+    system = f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
+    return f"{len(_ALLOWED)} x {model}, {memory:.0f} GiB, {system}; {split}"

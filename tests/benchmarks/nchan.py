@@ -12,11 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.benchmarks.processes import ChannelPlan
-from tests.benchmarks.servers import CACHE, ORG, MissingError, Peer, get, hindrance, post, run_tool
+from tests.benchmarks.installs import CACHE, MissingError, hindrance, run_tool
+from tests.benchmarks.servers import ORG, Peer, get, post
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tests.benchmarks.processes import ChannelPlan
 
 _CONFIG: Final = """
 load_module {module};

@@ -1,7 +1,7 @@
 """The picture: a panel for each workload beside the peers, a bar for each server.
 
-The law of this module: it is written as text, for light and for dark pages, and shows no figure that the table has not. Bars are logarithmic,
-because the servers are that far apart; so each panel says which way is better, and each bar its figure.
+The law of this module: it is written as text, for light and for dark pages, and shows no figure that the table has not. Bars are
+logarithmic, because the servers are that far apart; so each panel says which way is better, and each bar its figure.
 """
 
 from __future__ import annotations

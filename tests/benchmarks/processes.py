@@ -109,12 +109,12 @@ class Load:
                 start_new_session=True,
             )
         self._buffer = b""
-        self._hello = {"do": "hello", "host": HOST, "port": port, "pid": pid, "channels": list(channels)}
+        self._hello: dict[str, Any] = {"host": HOST, "port": port, "pid": pid, "channels": list(channels)}
 
     def __enter__(self) -> Self:
         """Wait until it takes commands."""
         try:
-            self.start(**self._hello)
+            self.start("hello", **self._hello)
             self.finish(_START_SECONDS)
         except BaseException:
             _stop(self._process)

@@ -6,24 +6,19 @@ The law of this module: all carry the same payload in the same frame. A server t
 from __future__ import annotations
 
 import secrets
-import shutil
-import subprocess
 import sys
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from redline.auth import mint_token
 from redline.clock import SystemClock
-from tests.benchmarks.processes import ROOT, ChannelPlan
+from tests.benchmarks.installs import HERE, compiled_floor, hindrance, node_script, python_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-HERE: Final = ROOT / "tests" / "benchmarks" / "peers"
-CACHE: Final = ROOT / "build" / "benchmarks"
-"""What is compiled and installed for the peers; git ignores it."""
+    from tests.benchmarks.processes import ChannelPlan
 
 _DATA: Final = '{"runId":"run_1","vendorId":"v_1","stage":"fetching","status":"progress","progress":0.5,"attempt":1,"message":"'
 _END: Final = '"}}'
@@ -155,12 +150,12 @@ class Floor(Peer):
 
     def missing(self) -> str:
         """Return whether there is a C compiler."""
-        return hindrance(_compiled)
+        return hindrance(compiled_floor)
 
     def command(self, folder: Path, port: int) -> list[str]:
         """Compile it and start it."""
         del folder
-        return [_compiled(), str(port)]
+        return [compiled_floor(), str(port)]
 
 
 @dataclass(frozen=True)
@@ -192,12 +187,12 @@ class PythonPeer(Peer):
 
     def missing(self) -> str:
         """Return what hinders the environment that pip fills, once."""
-        return hindrance(_environment)
+        return hindrance(python_environment)
 
     def command(self, folder: Path, port: int) -> list[str]:
         """Start it with the Python of that environment."""
         del folder
-        return [_environment(), str(HERE / self.script), str(port)]
+        return [python_environment(), str(HERE / self.script), str(port)]
 
 
 @dataclass(frozen=True)
@@ -208,73 +203,9 @@ class BetterSse(Peer):
 
     def missing(self) -> str:
         """Return what hinders Node, or npm, which installs once."""
-        return hindrance(_node)
+        return hindrance(node_script)
 
     def command(self, folder: Path, port: int) -> list[str]:
         """Start it."""
         del folder
-        return ["node", str(_node()), str(port)]
-
-
-class MissingError(Exception):
-    """A peer cannot be run here, and why."""
-
-
-def run_tool(command: list[str], *, cwd: Path | None = None) -> None:
-    """Run a tool to its end; raises ``MissingError`` with its last words where it is not here, or fails."""
-    if shutil.which(command[0]) is None:
-        msg = f"{command[0]} is not installed"
-        raise MissingError(msg)
-    done = subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False, stdin=subprocess.DEVNULL
-    )
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        msg = f"{command[0]} failed: {said[-1][:200] if said else done.returncode}"
-        raise MissingError(msg)
-
-
-def hindrance(make: Callable[[], object]) -> str:
-    """Return why something cannot be made here, or nothing."""
-    try:
-        make()
-    except MissingError as error:
-        return str(error)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"{type(error).__name__}: {error}"
-    return ""
-
-
-@cache
-def _compiled() -> str:
-    CACHE.mkdir(parents=True, exist_ok=True)
-    run_tool(["cc", "-O2", "-o", str(CACHE / "floor"), str(HERE / "floor.c")])
-    return str(CACHE / "floor")
-
-
-@cache
-def _environment() -> str:
-    folder, lock = CACHE / "venv", HERE / "requirements.lock"
-    python, stamp = folder / "bin" / "python", folder / "installed"
-    if not stamp.exists() or stamp.read_bytes() != lock.read_bytes():
-        run_tool([sys.executable, "-m", "venv", "--clear", str(folder)])
-        run_tool([str(python), "-m", "pip", "install", "--quiet", "--no-input", "--require-hashes", "-r", str(lock)])
-        stamp.write_bytes(lock.read_bytes())
-    return str(python)
-
-
-@cache
-def _node() -> Path:
-    folder = CACHE / "node"
-    if shutil.which("node") is None:
-        msg = "node is not installed"
-        raise MissingError(msg)
-    stamp, lock = folder / "installed", HERE / "package-lock.json"
-    if not stamp.exists() or stamp.read_bytes() != lock.read_bytes():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder / name)
-        run_tool(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder)
-        stamp.write_bytes(lock.read_bytes())
-    shutil.copy(HERE / "better_sse.mjs", folder / "better_sse.mjs")
-    return folder / "better_sse.mjs"
+        return ["node", str(node_script()), str(port)]

@@ -36,13 +36,13 @@ async def at_once(_: float) -> None:
 
 def client_for(redline: RunningService, url: str | None = None, token: Token | None = None) -> Client:
     # Without the machine's certificates, which take longer to load than a test that makes a thousand clients should.
-    transport = httpx.AsyncHTTPTransport(verify=False)  # noqa: S501 - nothing here speaks TLS
+    transport = httpx.AsyncHTTPTransport(verify=False)
     return Client(url or redline.url, redline.token() if token is None else token, sleep=at_once, transport=transport)
 
 
 @dataclass
 class Network:
-    """A TCP proxy. Each connection passes so many bytes of the answer as ``passes`` says, in turn, and is then cut; without limit after that.
+    """A TCP proxy. Each connection passes so many bytes of the answer as ``passes`` says, in turn, and is then cut; then without limit.
 
     ``answers`` are sent in place of the service's, one a connection, before that. ``stalled`` passes nothing more, and cuts nothing either.
     """
@@ -131,7 +131,7 @@ async def published(redline: RunningService, number: int, token: str | None = No
 async def until(found: Callable[[], bool]) -> None:
     """Wait for a condition that the other side brings about."""
     async with asyncio.timeout(PATIENCE):
-        while not found():
+        while not found():  # noqa: ASYNC110 - it is the other side's doing, which sets no event here
             await asyncio.sleep(0.001)
 
 
@@ -237,7 +237,7 @@ LAST_CHUNK = len(b"\r\n0\r\n\r\n")
 
 
 @pytest.mark.parametrize(("kinds", "step"), [(None, 1), ("change.*", 5)])
-async def test_a_stream_that_is_cut_anywhere_gives_each_event_once_and_in_order(redline: RunningService, kinds: str | None, step: int) -> None:
+async def test_a_stream_cut_anywhere_gives_each_event_once_and_in_order(redline: RunningService, kinds: str | None, step: int) -> None:
     (first,) = await published(redline, 1)
     other = await redline.publish(TICK)
     expected = [first] if kinds is not None else [first, other]
@@ -270,7 +270,7 @@ async def test_a_stream_that_is_cut_again_and_again_while_events_come_misses_non
                 if len(expected) < 60:
                     expected += await published(redline, chance.randrange(1, 4))
         assert found == expected[:60]
-        assert not between.passes
+        assert between.connections > 5
 
 
 async def test_a_connection_gone_silent_is_replaced() -> None:
@@ -305,7 +305,8 @@ async def test_a_service_that_restarts_is_found_again_and_its_gap_is_told() -> N
         assert (await anext(stream)).id == before
         waiting = asyncio.ensure_future(anext(stream))
     assert not waiting.done()
-    async with asyncio.timeout(PATIENCE), serving({"auth": {"secret": SECRET}, "port": urlsplit(first.url).port}) as second, client, aclosing(stream):
+    again = {"auth": {"secret": SECRET}, "port": urlsplit(first.url).port}
+    async with asyncio.timeout(PATIENCE), serving(again) as second, client, aclosing(stream):
         after = await second.publish(token=token)
         gap = await waiting
         assert (gap.kind, gap.data["reason"], gap.data["requested"]) == ("stream.gap", "unknown", before)
@@ -352,15 +353,15 @@ async def test_a_token_that_ends_is_replaced_by_another(timed: RunningService, c
 
 
 async def test_a_token_that_ends_ends_the_stream_where_there_is_no_other(timed: RunningService, clock: ManualClock) -> None:
-    async with asyncio.timeout(PATIENCE), client_for(timed, token=timed.token(ttl=60.0)) as client, aclosing(client.subscribe(control=True)) as stream:
+    client = client_for(timed, token=timed.token(ttl=60.0))
+    async with asyncio.timeout(PATIENCE), client, aclosing(client.subscribe(control=True)) as stream:
         assert (await anext(stream)).kind == "stream.open"
         clock.advance(61.0)
-        kinds = []
+        while (await anext(stream)).kind != "stream.closing":
+            pass
         with pytest.raises(StreamEnded) as caught:
-            while True:
-                kinds.append((await anext(stream)).kind)
+            await anext(stream)
     assert caught.value.reason == "token_expired"
-    assert kinds[-1] == "stream.closing"
 
 
 async def test_an_old_cursor_gets_its_gap_and_what_is_left() -> None:
@@ -412,7 +413,7 @@ async def test_many_streams_of_one_client_are_open_at_once(redline: RunningServi
             return (await anext(stream)).id
 
     barrier = asyncio.Barrier(151)
-    async with asyncio.timeout(PATIENCE), client_for(redline) as client, asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE), Client(redline.url, redline.token()) as client, asyncio.TaskGroup() as group:
         tasks = [group.create_task(first(client, barrier.wait)) for _ in range(150)]
         await barrier.wait()
         (event_id,) = await published(redline, 1)

@@ -315,7 +315,7 @@ async def test_a_log_that_fails_is_told_of_once_for_each_kind(clock: ManualClock
 # Its settings.
 
 
-def test_a_secret_is_made_for_one_run_and_kept_where_there_is_one() -> None:
+def test_a_secret_is_made_for_one_run_beside_the_one_there_is() -> None:
     plain = load_settings(None, {}, {"port": 0})
     first, second = demo_settings(plain), demo_settings(plain)
     assert first.auth.secret is not None
@@ -323,9 +323,10 @@ def test_a_secret_is_made_for_one_run_and_kept_where_there_is_one() -> None:
     assert first.auth.secret.get_secret_value() != second.auth.secret.get_secret_value()
     assert plain.auth.secret is None
     given = load_settings(None, {}, {"port": 0, "auth": {"secret": "s" * 40}})
-    kept = demo_settings(given).auth.secret
-    assert kept is not None
-    assert kept.get_secret_value() == "s" * 40
+    auth = demo_settings(given).auth
+    assert auth.secret is not None
+    assert auth.secret.get_secret_value() != "s" * 40
+    assert [secret.get_secret_value() for secret in auth.previous_secrets] == ["s" * 40]
 
 
 def test_a_taken_port_is_passed_over_unless_it_was_chosen(caplog: pytest.LogCaptureFixture) -> None:

@@ -120,7 +120,7 @@ class Worker:
         return await self._drive.caught_up(deliveries, patience=patience)
 
     async def skip(self, events: int, before: int) -> dict[str, object]:
-        """Learn that another load has published so many events to every channel, one after the other; ``before`` of them nobody is to get."""
+        """Learn of events that another load has published to every channel, one by one; the first ``before`` nobody is to get."""
         for channel in self._channels:
             channel.sent += events
             channel.settle(before)

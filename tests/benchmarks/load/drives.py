@@ -137,7 +137,7 @@ class Drive:
         await self._until(lambda: not left and self._arrived(), patience, pump)
         return self._end(began)
 
-    async def in_flight(self, *, width: int, batch: int, events: int, seconds: float, filler: bytes, patience: float) -> Result:  # noqa: PLR0913
+    async def in_flight(self, *, width: int, batch: int, events: int, seconds: float, filler: bytes, patience: float) -> Result:  # noqa: PLR0913 - as below
         """Keep ``width`` requests of ``batch`` events in flight, until ``events`` were sent or ``seconds`` are over.
 
         A request flies until it was answered and, on average, read by all.
@@ -162,7 +162,7 @@ class Drive:
         await self._until(lambda: not left and self._arrived(), patience, pump)
         return self._end(began)
 
-    async def by_timetable(
+    async def by_timetable(  # noqa: PLR0913 - each by name
         self, rate: float, seconds: float, *, width: int, filler: bytes, patience: float, stop: Callable[[], bool] | None = None
     ) -> Result:
         """Publish ``rate`` events a second for ``seconds``, or until ``stop``, whatever becomes of them."""

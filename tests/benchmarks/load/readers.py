@@ -1,7 +1,7 @@
 """The readers: thousands of streams in one process, each delivery counted and checked.
 
-The law of this module: the load side must not be the limit. Once a stream is open its reader does one comparison for each piece of data that
-arrives, and parses only what no other reader of its channel has just received.
+The law of this module: the load side must not be the limit. Once a stream is open its reader does one comparison for each piece of data
+that arrives, and parses only what no other reader of its channel has just received.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Reader(asyncio.Protocol):
         return count, times
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """A stream that ends by itself has lost its events."""
+        """Note that the stream has ended: where nobody asked for that, it has lost its events."""
         if not self.tally.closing:
             self.tally.fault(f"{self.channel.name}: a stream ended ({exc or 'closed by the server'})")
 
@@ -176,7 +176,7 @@ class Hall:
         loop = asyncio.get_running_loop()
         for _ in range(count):
             connection = socket.socket()
-            connection.setblocking(False)
+            connection.settimeout(0)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _STALLED_BUFFER)
             self._stalled.append(connection)
             await loop.sock_connect(connection, self._address)

@@ -1,8 +1,8 @@
 """The mark in every payload, and what a reader of it must find.
 
-The law of this module: every delivery is checked. A mark carries its number within its channel and the moment of sending. Publishes that are
-in flight together may be taken in any order, but every reader must find the same one, each number whole and once; anything else is a fault,
-and a run with a fault has no result.
+The law of this module: every delivery is checked. A mark carries its number within its channel and the moment of sending. Publishes that
+are in flight together may be taken in any order, but every reader must find the same one, each number whole and once; anything else is a
+fault, and a run with a fault has no result.
 """
 
 from __future__ import annotations

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sanic import HTTPResponse, Request, Sanic, empty, json
-from sanic.config import Config
+
+if TYPE_CHECKING:
+    from sanic.config import Config
 
 app: Sanic[Config, Any] = Sanic("plain", env_prefix="PLAIN_SANIC_")
 queues: set[asyncio.Queue[bytes]] = set()

@@ -12,9 +12,10 @@ from functools import partial
 from typing import Final
 
 from tests.benchmarks.cases import Case, Measure, Subject
+from tests.benchmarks.installs import HERE
 from tests.benchmarks.machine import SERVER_CORE, pinned
 from tests.benchmarks.processes import ROOT
-from tests.benchmarks.servers import HERE, PlainSanic, Redline
+from tests.benchmarks.servers import PlainSanic, Redline
 from tests.benchmarks.stage import Measures, Scale, filler, serving
 
 _SMALL: Final = 160
