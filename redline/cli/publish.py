@@ -114,7 +114,7 @@ async def _batch(client: Client, file: BinaryIO, org: str | None, *, dry_run: bo
                         complain(f"line {number}: {line}")
                 unreachable = unreachable or (isinstance(answer, ClientError) and not _concerns_one(answer))
             if unreachable:
-                complain("the lines after these were not sent")
+                complain("the lines after these, if there are any, were not sent")
                 break
     complain(f"{good} {'valid' if dry_run else 'published'}, {bad} failed")
     if bad:

@@ -53,8 +53,9 @@ class Client:
         coroutine function that returns one: it is called before every request and every connection, so it should remember what it has, and
         once more when the service refuses a token. It goes into the ``Authorization`` header only.
 
-        ``retry`` says how publishing is retried, ``transport`` how HTTP is spoken (it brings its own limits), ``clock``, ``sleep`` and ``random`` (numbers from 0 to
-        1) what time it is, how to wait and what chance says, ``make_key`` what key an event gets that has none.
+        ``retry`` says how publishing is retried, ``transport`` how HTTP is spoken (it brings its own limits), ``clock``, ``sleep`` and
+        ``random`` (numbers from 0 to 1) what time it is, how to wait and what chance says, ``make_key`` what key an event gets that has
+        none.
 
         Raises ``ValueError`` for a URL or a token that cannot be used; neither is repeated.
         """

@@ -69,7 +69,7 @@ def draw(outcomes: Mapping[str, Outcome], head: str) -> str:
             parts.append(f'<text x="{left + _LABEL + width + 6:.1f}" y="{y + 12}">{number(value)}{panel.unit}</text>')
         tops[index % 2] = top + 28 + len(bars) * _ROW + 30
     height = max(tops) + _HEIGHT - 20
-    parts.append(f'<text class="s" x="10" y="{height - 12}">{escape(head)}</text>')
+    parts.append(f'<text class="s" x="10" y="{height - 12}">{escape(head)}. Bars are logarithmic.</text>')
     body = "\n".join(parts)
     title = "Redline beside its peers"
     return (

@@ -68,7 +68,12 @@ def latency(server: Server, streams: int, scale: Scale) -> Measures:
         site.open(scale.count(streams, streams // 20))
         site.load.call("warm")
         cost = site.load.call("timetable", patience=120, rate=20, seconds=scale.pick(6.0, 1.0), width=8, filler=filler(_LARGE))
-    return {**cost["latency"], "cpu": cost["server_cpu"] / cost["deliveries"], "load_busy": cost["load_busy"]}
+    return {
+        **cost["latency"],
+        "cpu": cost["server_cpu"] / cost["deliveries"],
+        "load_busy": cost["load_busy"],
+        "latest_send": cost["latest_send"],
+    }
 
 
 def idle(server: Server, scale: Scale) -> Measures:

@@ -20,7 +20,7 @@ def test_an_intersection_admits_what_both_admit(one: list[str], other: list[str]
     for kind in kinds:
         assert (a & b).admits(kind) == (a.admits(kind) and b.admits(kind))
     assert a & b == b & a
-    assert a & a == a or all((a & a).admits(kind) == a.admits(kind) for kind in kinds)
+    assert all((a & a).admits(kind) == a.admits(kind) for kind in kinds)
 
 
 @given(pattern_sets, names)
@@ -38,7 +38,8 @@ def test_patterns_come_back_as_they_went_in(spelled: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["", "*", "run", "run.", ".run", "run..stage", "Run.stage", "run.*.x", "run*", "run.stage\n", "run.*\n", "rün.stage", "a." + "b" * 63]
+    "pattern",
+    ["", "*", "run", "run.", ".run", "run..stage", "Run.stage", "run.*.x", "run*", "run.stage\n", "run.*\n", "rün.stage", "a." + "b" * 63],
 )
 def test_what_is_no_pattern_is_refused_and_named(pattern: str) -> None:
     with pytest.raises(ValueError, match="neither a kind") as refused:

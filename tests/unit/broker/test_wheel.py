@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +13,8 @@ from redline.testing import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
 WIDTH = 0.1
 
@@ -40,7 +41,7 @@ def made(width: float = WIDTH) -> tuple[Wheel, ManualClock]:
 
 
 def left(wheel: Wheel, clock: ManualClock) -> tuple[int, int, int, int]:
-    """What there is of entries, slots, their order and live timers."""
+    """Return what there is of entries, slots, their order and live timers."""
     live = sum(timer.callback is not None for _, _, timer in clock._timers)  # noqa: SLF001 - nothing may be left in there
     return len(wheel), len(wheel._slots), len(wheel._order), live  # noqa: SLF001 - as above
 

@@ -1,0 +1,310 @@
+"""What the commands say, and what they exit with, where no service is needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING
+
+import pytest
+
+from redline import __version__, model_kind
+from redline.auth import KeyRing, TokenRules, TokenVerifier, mint_token, secret_key
+from redline.cli import kinds as kinds_command
+from redline.cli import outcome
+from redline.clock import SystemClock
+from redline.kinds import registry
+from redline.kinds.model import Payload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from typer.testing import Result
+
+SECRET = "a secret of these tests, of 32 bytes or more"
+COMMANDS = ["serve", "demo", "publish", "tail", "kinds", "check", "token mint", "token inspect"]
+
+
+class Empty(Payload):
+    """A payload of nothing."""
+
+
+good = model_kind("test.good", Empty, title="A \x1b[31mgood\x1b[0m one")
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install a kind that works and one that cannot be loaded, in place of those that are installed."""
+    points = [EntryPoint("test.good", f"{__name__}:good", registry.GROUP), EntryPoint("test.bad", "no_such_module:kind", registry.GROUP)]
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
+    monkeypatch.setattr(registry.survey_kinds, "__defaults__", (lambda _: points,))
+
+
+def mint(**more: object) -> str:
+    return mint_token(SECRET, **{"org": "acme", "scopes": "stream:read", "ttl": 60, "clock": SystemClock(), **more})  # type: ignore[arg-type]
+
+
+# The whole.
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_documents_the_exit_codes(redline: Callable[..., Result], command: str) -> None:
+    result = redline(*command.split(), "--help")
+    assert result.exit_code == 0
+    assert "0 done, 1 failed, 2 wrong usage or settings, 130 interrupted" in " ".join(result.stdout.split())
+
+
+def test_version(redline: Callable[..., Result]) -> None:
+    result = redline("--version")
+    assert (result.exit_code, result.stdout) == (0, f"redline {__version__}\n")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = ("sanic", "httpx", "uvloop", "orjson", "jwt", "cryptography", "rich", "pydantic_settings", "prometheus_client", "redline.web")
+    program = f"import sys, redline.cli; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["nope"], ["serve", "--nope"], ["token", "mint", "--org", "acme"], ["serve", "--port", "x"]])
+def test_wrong_usage_exits_with_2(redline: Callable[..., Result], arguments: list[str]) -> None:
+    result = redline(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+# token.
+
+
+def test_mint_prints_a_token_that_the_same_settings_admit(redline: Callable[..., Result], environ: dict[str, str]) -> None:
+    environ |= {
+        "REDLINE_AUTH__SECRET": SECRET,
+        "REDLINE_AUTH__ISSUER": "me",
+        "REDLINE_AUTH__AUDIENCE": "you",
+        "REDLINE_AUTH__ORG_CLAIM": "tenant",
+        "REDLINE_TOKEN": "mine",
+        "REDLINE_URL": "mine",
+    }
+    kinds = ("--kind", "run.stage", "--kind", "change.*")
+    result = redline("token", "mint", "--org", "acme", "--scope", "stream:read events:publish", "--ttl", "60", *kinds, "--sub", "me")
+    assert (result.exit_code, result.stderr) == (0, "")
+    (token,) = result.stdout.splitlines()
+    rules = TokenRules(issuer="me", audience="you", org_claim="tenant")
+    principal = TokenVerifier(KeyRing((secret_key(SECRET, setting=""),)), rules, SystemClock()).verify(token)
+    assert (str(principal.org), set(principal.scopes), principal.subject) == ("acme", {"stream:read", "events:publish"}, "me")
+    assert principal.kinds is not None
+    assert principal.kinds.patterns() == ["change.*", "run.stage"]
+    assert principal.expires - SystemClock().time() == pytest.approx(60, abs=20)
+
+
+def test_mint_takes_the_secret_from_the_file(redline: Callable[..., Result], tmp_path: Path) -> None:
+    config = tmp_path / "redline.toml"
+    config.write_text(f'[auth]\nsecret = "{SECRET}"\n')
+    result = redline("token", "mint", "--org", "*", "--scope", "events:publish", "--ttl", "60", "--config", str(config))
+    assert result.exit_code == 0
+    TokenVerifier(KeyRing((secret_key(SECRET, setting=""),)), TokenRules(), SystemClock()).verify(result.stdout.strip())
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "said"),
+    [
+        ({}, {}, "REDLINE_AUTH__SECRET"),
+        ({"REDLINE_AUTH_SECRET": SECRET}, {}, "did you mean REDLINE_AUTH__SECRET"),
+        ({"REDLINE_AUTH__SECRET": "hunter2hunter2"}, {}, "at least 32 bytes"),
+        ({"REDLINE_AUTH__SECRET": SECRET, "REDLINE_AUTH__ALGORITHMS": "RS256"}, {}, "leaves HS256 out"),
+        ({"REDLINE_AUTH__SECRET": SECRET}, {"--org": "a b"}, "an org is"),
+        ({"REDLINE_AUTH__SECRET": SECRET}, {"--ttl": "0"}, "ttl"),
+        ({"REDLINE_AUTH__SECRET": SECRET}, {"--ttl": "nan"}, "ttl"),
+        ({"REDLINE_AUTH__SECRET": SECRET}, {"--kind": "Not A Kind"}, "is neither a kind"),
+        ({"REDLINE_AUTH__SECRET": SECRET}, {"--config": "no-such.toml"}, "no-such.toml"),
+        ({"REDLINE_AUTH__SECRET": SECRET, "REDLINE_PORT": "x"}, {}, "REDLINE_PORT"),
+    ],
+)
+def test_mint_says_what_is_missing(
+    redline: Callable[..., Result], environ: dict[str, str], variables: dict[str, str], arguments: dict[str, str], said: str
+) -> None:
+    environ |= variables
+    flags = {"--org": "acme", "--scope": "stream:read", "--ttl": "60", **arguments}
+    result = redline("token", "mint", *(part for pair in flags.items() for part in pair))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert "hunter2" not in result.stderr
+    assert SECRET not in result.stderr
+
+
+def inspected(result: Result) -> dict[str, object]:
+    parsed: dict[str, object] = json.loads(result.stdout)
+    return parsed
+
+
+@pytest.mark.parametrize("way", ["argument", "stdin", "environment"])
+def test_inspect_says_that_a_token_is_valid_without_its_signature(
+    redline: Callable[..., Result], environ: dict[str, str], way: str
+) -> None:
+    environ["REDLINE_AUTH__SECRET"] = SECRET
+    token = mint(extra={"name": "\u202ename"})
+    if way == "environment":
+        environ["REDLINE_TOKEN"] = token
+    result = redline("token", "inspect", *([token] if way == "argument" else []), stdin=f"{token}\n" if way == "stdin" else None)
+    shown = inspected(result)
+    assert (result.exit_code, shown["valid"]) == (0, True)
+    assert str(shown["verdict"]).startswith("Valid until 20")
+    assert shown["header"] == {"alg": "HS256", "typ": "JWT"}
+    assert isinstance(shown["claims"], dict)
+    assert shown["claims"]["org"] == "acme"
+    assert token.rpartition(".")[2] not in result.output
+    assert "\u202e" not in result.output
+
+
+@pytest.mark.parametrize(("token", "verdict"), [
+    (lambda: mint(ttl=0.001), "has expired"),
+    (lambda: mint()[:-4] + "AAAA", "signature does not match"),
+    (lambda: mint(extra={"nbf": 4_000_000_000}, ttl=5_000_000_000), "not valid yet"),
+])  # fmt: skip
+def test_inspect_says_why_a_token_would_be_refused(
+    redline: Callable[..., Result], environ: dict[str, str], token: Callable[[], str], verdict: str
+) -> None:
+    environ["REDLINE_AUTH__SECRET"] = SECRET
+    result = redline("token", "inspect", token())
+    shown = inspected(result)
+    assert (result.exit_code, shown["valid"]) == (1, False)
+    assert verdict in str(shown["verdict"])
+
+
+def test_inspect_without_a_key_says_that_nothing_was_verified(redline: Callable[..., Result]) -> None:
+    result = redline("token", "inspect", mint())
+    shown = inspected(result)
+    assert (result.exit_code, shown["valid"]) == (0, None)
+    assert "Not verified" in str(shown["verdict"])
+
+
+def test_inspect_refuses_what_is_no_token_without_repeating_it(redline: Callable[..., Result]) -> None:
+    result = redline("token", "inspect", "hunter2")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "not a JWT" in result.stderr
+    assert "hunter2" not in result.stderr
+
+
+# kinds.
+
+
+def test_kinds_lists_what_is_installed(redline: Callable[..., Result]) -> None:
+    result = redline("kinds")
+    assert result.exit_code == 0
+    for name in ("run.stage", "change.detected", "scheduler.tick", "action.delivered", "change.stateChanged", "org.entitlements.changed"):
+        assert name in result.stdout
+    rows = [json.loads(line) for line in redline("kinds", "--json").stdout.splitlines()]
+    assert len(rows) == 6
+    assert rows[4] == {
+        "name": "run.stage",
+        "title": "Run stage",
+        "version": "1.0.0",
+        "distribution": f"redline {__version__}",
+        "origin": "run.stage",
+        "fault": None,
+    }
+
+
+@pytest.mark.usefixtures("broken")
+def test_kinds_shows_what_cannot_be_used(redline: Callable[..., Result]) -> None:
+    result = redline("kinds")
+    assert result.exit_code == 1
+    assert "test.good" in result.stdout
+    assert "importing no_such_module failed" in " ".join(result.stdout.split())
+    assert "\x1b[31m" not in result.stdout
+    result = redline("kinds", "--json")
+    assert result.exit_code == 1
+    assert [json.loads(line)["fault"] is None for line in result.stdout.splitlines()] == [True, False]
+
+
+def test_kinds_without_any_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    kinds_command._table([])  # noqa: SLF001 - an installation without kinds is not to be had here
+    assert "No kinds are installed" in capsys.readouterr().out
+
+
+# check.
+
+
+def test_check_sums_up_what_is_well(redline: Callable[..., Result], environ: dict[str, str], tmp_path: Path) -> None:
+    config = tmp_path / "redline.toml"
+    config.write_text("port = 9000\n")
+    environ |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_NOPE": "1"}
+    result = redline("check", "--config", str(config))
+    assert result.exit_code == 0
+    for said in ("127.0.0.1:9000", "1 (HS256)", "6 (action.delivered", "redline serve would start"):
+        assert said in result.stdout
+    assert "warning: REDLINE_NOPE is not a setting" in result.stderr
+    assert SECRET not in result.output
+
+
+@pytest.mark.usefixtures("broken")
+def test_check_tells_every_fault_at_once(redline: Callable[..., Result], environ: dict[str, str], tmp_path: Path) -> None:
+    environ |= {"REDLINE_AUTH__KEYS": f"{tmp_path / 'no.pem'},{tmp_path / 'bad.pem'}", "REDLINE_AUTH__JWKS": str(tmp_path / "no.jwks")}
+    (tmp_path / "bad.pem").write_text("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
+    result = redline("check")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert len(result.stderr.splitlines()) == 4
+    for said in ("no.pem", "bad.pem", "no.jwks", "no_such_module"):
+        assert said in result.stderr
+
+
+@pytest.mark.usefixtures("broken")
+def test_check_tells_of_plugins_although_the_settings_are_wrong(redline: Callable[..., Result], environ: dict[str, str]) -> None:
+    environ |= {"REDLINE_PORT": "x", "REDLINE_LOG_LEVEL": "loud"}
+    result = redline("check")
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("redline: ") for line in lines)
+    assert [any(said in line for line in lines) for said in ("REDLINE_PORT", "REDLINE_LOG_LEVEL", "no_such_module")] == [True] * 3
+
+
+def test_check_without_a_key_fails(redline: Callable[..., Result]) -> None:
+    result = redline("check")
+    assert result.exit_code == 1
+    assert "REDLINE_AUTH__SECRET" in result.stderr
+
+
+def test_check_finds_keys_that_no_algorithm_uses(redline: Callable[..., Result], environ: dict[str, str]) -> None:
+    environ |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_AUTH__ALGORITHMS": "RS256,ES256"}
+    result = redline("check")
+    assert result.exit_code == 1
+    assert "REDLINE_AUTH__ALGORITHMS" in result.stderr
+
+
+# publish and tail, before they call anybody.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["publish", "run.stage", "{}"], "REDLINE_TOKEN"),
+        (["publish", "run.stage", "{}", "--token", "t", "--url", "http://u:hunter2@h"], "the URL cannot be used"),
+        (["publish", "run.stage", "{}", "--token", "hunter2 x"], "the token cannot be used"),
+        (["publish", "--token", "t"], "KIND is missing"),
+        (["publish", "run.stage", "{", "--token", "t"], "not JSON: line 1, column 2"),
+        (["publish", "run.stage", '{"n": NaN}', "--token", "t"], "NaN is not JSON"),
+        (["publish", "run.stage", "[" * 100_000, "--token", "t"], "nested too deeply"),
+        (["publish", "run.stage", "@no-such-file", "--token", "t"], "no-such-file cannot be read"),
+        (["publish", "run.stage", "{}", "--token", "t", "--key", "a b"], "a key is"),
+        (["publish", "run.stage", "--batch", "x", "--token", "t"], "--batch takes the place"),
+        (["publish", "--batch", "no-such-file", "--token", "t"], "no-such-file cannot be read"),
+        (["tail"], "REDLINE_TOKEN"),
+        (["tail", "--token", "t", "--json", "--raw"], "give one"),
+        (["tail", "--token", "t", "--from", "\u00fc"], "last_event_id"),
+    ],
+)
+def test_wrong_arguments_exit_with_2_and_a_line(redline: Callable[..., Result], arguments: list[str], said: str) -> None:
+    result = redline(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert "hunter2" not in result.stderr
+
+
+def test_lines_from_others_cannot_steer_a_terminal() -> None:
+    assert outcome.printable("plain ünï \N{GRINNING FACE}") == "plain ünï \N{GRINNING FACE}"
+    assert outcome.printable("\x1b[2J\x9b\u202e\U000e0001") == "\\u001b[2J\\u009b\\u202e\\U000e0001"
