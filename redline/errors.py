@@ -37,9 +37,7 @@ class RedlineError(Exception):
     transient: ClassVar[bool] = False
     """Whether the same request may succeed later (contract §1: such a refusal of a stream is itself a stream)."""
 
-    def __init__(
-        self, message: str, *, details: Sequence[Detail] = (), retry_after: int | None = None
-    ) -> None:
+    def __init__(self, message: str, *, details: Sequence[Detail] = (), retry_after: int | None = None) -> None:
         """Take what the caller should read, the rows that name the culprits, and the seconds after which to try again."""
         super().__init__(message)
         self.message = message

@@ -30,15 +30,11 @@ def event_frame(event_id: str, envelope: Envelope) -> bytes:
     Nothing is escaped here: ids, kinds, orgs and times have no character that JSON or SSE would mind (``envelope`` checks their syntax), and
     the payload is one line of JSON (the publisher checks that).
     """
-    head = (
-        f'event: {envelope.kind}\ndata: {{"id":"{event_id}","kind":"{envelope.kind}","org":"{envelope.org}","at":"{envelope.at}","data":'
-    )
+    head = f'event: {envelope.kind}\ndata: {{"id":"{event_id}","kind":"{envelope.kind}","org":"{envelope.org}","at":"{envelope.at}","data":'
     return b"%b%b}\nid: %b\n\n" % (head.encode("ascii"), envelope.data, event_id.encode("ascii"))
 
 
-def control_frame(
-    event: str, data: Mapping[str, object], *, event_id: str | None = None, retry: int | None = None
-) -> bytes:
+def control_frame(event: str, data: Mapping[str, object], *, event_id: str | None = None, retry: int | None = None) -> bytes:
     """Return the frame of a control event.
 
     ``retry`` is in milliseconds (§9.2.6: digits only). Raises ``ValueError`` where ``event`` or ``event_id`` could not stand on one line;

@@ -106,9 +106,7 @@ class Refused(ClientError):
         return self._retry_after
 
     @classmethod
-    def from_json(
-        cls, error: object, *, status: int | None = None, retry_after: float | None = None
-    ) -> Refused | None:
+    def from_json(cls, error: object, *, status: int | None = None, retry_after: float | None = None) -> Refused | None:
         """Return the refusal that ``error`` (the envelope's ``error`` member) describes; None where it describes none."""
         if not isinstance(error, dict) or not isinstance(error.get("code"), str) or not isinstance(error.get("message"), str):
             return None

@@ -31,6 +31,7 @@ LINGER_SECONDS: Final = 2.0
 """How long a refused client may go on sending what nobody reads."""
 _CUT_SECONDS: Final = 1.0
 _EMPTY_ALT_SVC: Final = b"alt-svc: \r\n"
+_HEAD_END: Final = b"\r\n\r\n"
 
 
 class _Http(Http):
@@ -39,11 +40,12 @@ class _Http(Http):
     def __init__(self, protocol: Connection) -> None:
         """Take the connection."""
         super().__init__(protocol)  # type: ignore[no-untyped-call]
-        if not is_optimised():
+        if not protocol.app.config.TOUCHUP:
             self._send = self._send_without_alt_svc
 
     async def _send_without_alt_svc(self, data: bytes) -> None:
-        await self.protocol.send(data.replace(_EMPTY_ALT_SVC, b"", 1))  # type: ignore[no-untyped-call]
+        at = data.find(_EMPTY_ALT_SVC, 0, data.find(_HEAD_END) + 2)
+        await self.protocol.send(data if at < 0 else data[:at] + data[at + len(_EMPTY_ALT_SVC) :])  # type: ignore[no-untyped-call]
 
     @property
     def HEADER_MAX_SIZE(self) -> int:  # type: ignore[override]  # noqa: N802 - Sanic's name; there it is one for the process

@@ -51,7 +51,16 @@ async def test_a_listed_origin_may_read_a_stream(listed: RunningService, origin:
 
 @pytest.mark.parametrize(
     "origin",
-    [STRANGER, "https://app.example.evil.example", "https://app.example:8443", "http://app.example", "https://appxexample", "null", "*", ""],
+    [
+        STRANGER,
+        "https://app.example.evil.example",
+        "https://app.example:8443",
+        "http://app.example",
+        "https://appxexample",
+        "null",
+        "*",
+        "",
+    ],
 )
 async def test_a_stranger_gets_no_header_but_the_answer_says_that_it_varies(listed: RunningService, origin: str) -> None:
     for url in (listed.stream_url(follow="false"), f"{listed.url}/v1/kinds", f"{listed.url}/nothing"):

@@ -146,7 +146,11 @@ async def test_a_key_for_another_event_is_a_conflict(redline: RunningService) ->
     kind = {"kind": "run.stage", "data": redline.example("run.stage"), "key": "k"}
     assert refusal(await redline.post(kind)) == (409, "idempotency_conflict")
     batch = await send(redline, "\n".join(json.dumps(event) for event in (tick(redline, key="k"), changed, tick(redline))), NDJSON)
-    assert [("error" in result, result.get("duplicate")) for result in batch.json()["results"]] == [(False, True), (True, None), (False, False)]
+    assert [("error" in result, result.get("duplicate")) for result in batch.json()["results"]] == [
+        (False, True),
+        (True, None),
+        (False, False),
+    ]
     assert len(await stored(redline)) == 2
     assert (await stored(redline))[0] == first.json()["id"]
 
@@ -347,7 +351,8 @@ async def test_other_media_types_are_refused(redline: RunningService, content_ty
 
 
 @pytest.mark.parametrize(
-    "content_type", ["application/json; charset=utf-8", "Application/JSON;charset=UTF-8", "application/json ;x=y", "application/json;charset=latin-1"]
+    "content_type",
+    ["application/json; charset=utf-8", "Application/JSON;charset=UTF-8", "application/json ;x=y", "application/json;charset=latin-1"],
 )
 async def test_a_parameter_of_the_media_type_says_nothing(redline: RunningService, content_type: str) -> None:
     assert (await send(redline, json.dumps(tick(redline)), content_type)).status_code == 201
@@ -405,7 +410,9 @@ async def test_numbers_that_do_not_fit_are_refused_and_break_nothing(redline: Ru
 
 
 async def test_of_a_member_given_twice_the_last_counts(redline: RunningService) -> None:
-    body = json.dumps(tick(redline)).replace('{"kind"', '{"kind": "no.such", "kind"', 1).replace('"dueRuns": 12', '"dueRuns": 1, "dueRuns": 2')
+    body = (
+        json.dumps(tick(redline)).replace('{"kind"', '{"kind": "no.such", "kind"', 1).replace('"dueRuns": 12', '"dueRuns": 1, "dueRuns": 2')
+    )
     assert (await send(redline, body)).status_code == 201
     event = (await redline.replay()).events[1]
     assert event.data.count("dueRuns") == 1
@@ -433,7 +440,11 @@ async def test_a_payload_over_its_kinds_bound_is_too_large(redline: RunningServi
     data = redline.example("change.detected")
     data["excerpt"] = {"before": "\u20ac" * 10_000, "after": "\u20ac" * 10_000}
     answer = await redline.post({"kind": "change.detected", "data": data})
-    bound = next(kind["maxBytes"] for kind in (await redline.http.get(f"{redline.url}/v1/kinds")).json()["kinds"] if kind["name"] == "change.detected")
+    bound = next(
+        kind["maxBytes"]
+        for kind in (await redline.http.get(f"{redline.url}/v1/kinds")).json()["kinds"]
+        if kind["name"] == "change.detected"
+    )
     size = len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
     assert answer.status_code == (413 if size > bound else 201)
 

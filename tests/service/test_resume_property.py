@@ -13,7 +13,8 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from redline.testing import EventParser, serving
 
@@ -138,7 +139,9 @@ async def bounded(request: pytest.FixtureRequest) -> AsyncIterator[RunningServic
 
 @pytest.mark.parametrize("line_by_line", [False, True], ids=["by dispatch", "by line"])
 @given(cuts=CUTS, filtered=st.booleans())
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 async def test_no_cut_loses_an_event_in_silence(bounded: RunningService, line_by_line: bool, cuts: list[Cut], filtered: bool) -> None:  # noqa: FBT001 - a table's column
     service = bounded
     token = service.token(f"org-{next(ORGS)}")

@@ -130,7 +130,17 @@ async def test_what_is_not_this_orgs_to_know_looks_alike(redline: RunningService
     own = [await redline.publish() for _ in range(2)]
     epoch = own[0].partition("-")[0]
     foreign = await redline.publish(token=redline.token("other"))
-    cursors = [foreign, f"{epoch}-3", f"{epoch}-999999", "abcdefghijkl-1", f"{epoch[:-1]}-1", f"{epoch}-01", f"{epoch}-1 x", "-", "x" * 65 + "-1"]
+    cursors = [
+        foreign,
+        f"{epoch}-3",
+        f"{epoch}-999999",
+        "abcdefghijkl-1",
+        f"{epoch[:-1]}-1",
+        f"{epoch}-01",
+        f"{epoch}-1 x",
+        "-",
+        "x" * 65 + "-1",
+    ]
     seen = set()
     for cursor in cursors:
         stream = await redline.replay(headers={"Last-Event-ID": cursor})

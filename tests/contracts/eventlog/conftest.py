@@ -52,5 +52,3 @@ async def following(factory: Factory, clock: ManualClock) -> AsyncIterator[Follo
     """Start a log with wide bounds, and write down what it tells."""
     async with Following.of(factory, clock) as following:
         yield following
-
-

@@ -254,7 +254,7 @@ class DeliveryUnderACeiling(Delivery):
     retention = Retention(events=1000, bytes=10_000, total_bytes=1_900)
 
 
-SETTINGS = settings(max_examples=40, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=150, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 TestDelivery = pytest.mark.timeout(120)(Delivery.TestCase)
 TestDelivery.settings = SETTINGS

@@ -63,7 +63,7 @@ def test_version(redline: Callable[..., Result]) -> None:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    heavy = ("sanic", "httpx", "uvloop", "orjson", "jwt", "cryptography", "rich", "pydantic_settings", "prometheus_client", "redline.web")
+    heavy = ("sanic", "httpx", "uvloop", "orjson", "jwt", "cryptography", "rich", "pydantic", "prometheus_client", "redline.web")
     program = f"import sys, redline.cli; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")
