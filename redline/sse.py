@@ -27,7 +27,7 @@ _FORBIDDEN = ("\r", "\n", "\0")
 def event_frame(event_id: str, envelope: Envelope) -> bytes:
     """Return the frame of one event.
 
-    Nothing is escaped here: ids, kinds, orgs and times have no character that JSON or SSE would mind (``envelope`` checks their syntax), and
+    Nothing is escaped: ids, kinds, orgs and times have no character that JSON or SSE would mind (``envelope`` checks their syntax), and
     the payload is one line of JSON (the publisher checks that).
     """
     head = f'event: {envelope.kind}\ndata: {{"id":"{event_id}","kind":"{envelope.kind}","org":"{envelope.org}","at":"{envelope.at}","data":'

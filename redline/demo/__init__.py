@@ -57,7 +57,7 @@ async def run_demo(settings: Settings, ready: Callable[[str], None], *, seed: in
 def demo_settings(settings: Settings) -> Settings:
     """Return ``settings`` with a key that the demo can sign with and a port that it can have."""
     auth, port = settings.auth, settings.port
-    # What the demo hands to its page is signed with a secret of this run, so that it counts nowhere else; yours verifies tokens all the same.
+    # What the page is given is signed with a secret of this run, so that it counts nowhere else; yours verifies tokens all the same.
     known = auth.previous_secrets if auth.secret is None else (auth.secret, *auth.previous_secrets)
     signing = {"secret": SecretStr(secrets.token_urlsafe(48)), "previous_secrets": known}
     algorithms = auth.algorithms if "HS256" in auth.algorithms else (*auth.algorithms, "HS256")

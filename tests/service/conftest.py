@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def redline() -> AsyncIterator[RunningService]:
-    """A service with default settings."""
+    """Run a service with default settings."""
     async with serving() as service:
         yield service
 
@@ -27,6 +27,6 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def timed(clock: ManualClock) -> AsyncIterator[RunningService]:
-    """A service with default settings, whose time is ``clock``'s."""
+    """Run a service with default settings, whose time is ``clock``'s."""
     async with serving(clock=clock) as service:
         yield service

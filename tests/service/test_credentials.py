@@ -57,7 +57,7 @@ def signed(service: RunningService, secret: str | None = None, headers: dict[str
     return f"{message}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
 
 
-BAD_CLAIMS: dict[str, dict[str, object]] = {
+BAD_CLAIMS: dict[str, dict[str, Any]] = {
     "no end": {"exp": ...},
     "an end that is no number": {"exp": "tomorrow"},
     "a true end": {"exp": True},
@@ -120,7 +120,7 @@ async def test_issuer_and_audience_count_where_they_are_set() -> None:
         token = signed(service, iss="https://issuer.example", aud=["other", "redline"], tenant="acme", org=...)
         assert (await get(service, f"&token={token}")).status_code == 200
         for claim, wrong in (("iss", "https://evil.example"), ("iss", ...), ("aud", "other"), ("aud", ...), ("tenant", ...)):
-            every = {"iss": "https://issuer.example", "aud": "redline", "tenant": "acme", "org": "acme", claim: wrong}
+            every: dict[str, Any] = {"iss": "https://issuer.example", "aud": "redline", "tenant": "acme", "org": "acme", claim: wrong}
             assert f'"{claim}"' in unauthenticated(await get(service, f"&token={signed(service, **every)}"))
 
 

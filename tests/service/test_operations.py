@@ -19,7 +19,7 @@ KINDS = ["action.delivered", "change.detected", "change.stateChanged", "org.enti
 
 async def metric(service: RunningService, name: str) -> float:
     lines = (await service.http.get(f"{service.url}/metrics")).text.splitlines()
-    return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ") or line.startswith(f"{name}{{")))
+    return float(next(line.rpartition(" ")[2] for line in lines if line.startswith((f"{name} ", f"{name}{{"))))
 
 
 async def test_the_catalogue_lists_what_is_installed(redline: RunningService) -> None:

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 class Kind:
     """A kind that does whatever its test wants: ``validate`` is the payload's ``do``."""
 
-    schema: dict[str, object] = {"type": "object"}
-
     def __init__(self, name: str, max_bytes: int = 1000) -> None:
+        self.schema = {"type": "object"}
         self.name = name
         self.policy = Policy(title=name, max_bytes=max_bytes)
 

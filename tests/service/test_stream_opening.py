@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -182,11 +182,12 @@ async def test_a_prefix_passes_its_kinds_and_no_others(redline: RunningService) 
 async def test_the_filter_is_the_intersection_with_the_claim(
     redline: RunningService, claim: list[str], asked: str | None, effective: list[str]
 ) -> None:
-    stream = await redline.stream(redline.token(kinds=claim), **({"kinds": asked} if asked else {}))
+    query: dict[str, Any] = {"kinds": asked} if asked else {}
+    stream = await redline.stream(redline.token(kinds=claim), **query)
     assert (await stream.event("stream.open")).json()["kinds"] == effective
     kinds = ["change.detected", "run.stage", "change.stateChanged"]
     ids = {kind: await redline.publish(kind) for kind in kinds}
-    replayed = await redline.replay(redline.token(kinds=claim), **({"kinds": asked} if asked else {}))
+    replayed = await redline.replay(redline.token(kinds=claim), **query)
     passed = [kind for kind in kinds if any(kind == name or (name.endswith("*") and kind.startswith(name[:-1])) for name in effective)]
     assert [event.event for event in replayed.events[1:-1]] == passed
     assert replayed.events[-1].last_event_id == ids["change.stateChanged"]
@@ -214,7 +215,8 @@ async def test_a_parameter_given_twice_is_refused_with_its_name(redline: Running
 
 
 async def test_unknown_parameters_are_ignored(redline: RunningService) -> None:
-    stream = await redline.stream(unknown="1", Kinds="no.such", **{"kinds[]": "x", "täg": "ü"})
+    query: dict[str, Any] = {"unknown": "1", "Kinds": "no.such", "kinds[]": "x", "täg": "ü"}
+    stream = await redline.stream(**query)
     assert (await stream.event("stream.open")).json()["kinds"] is None
 
 

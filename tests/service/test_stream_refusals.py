@@ -1,7 +1,7 @@
 """A stream that cannot be opened (contract §1 "Errors").
 
-The law held here: what is refused only for now is a stream of one closing frame to an EventSource, which would give up for good on a status,
-and a status to everybody else; what is refused for good is a status to both.
+The law held here: what is refused only for now is a stream of one closing frame to an EventSource, which would give up for good on a
+status, and a status to everybody else; what is refused for good is a status to both.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ The law held here: a retained cursor gets exactly what came after it, and every 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -36,7 +36,8 @@ async def test_a_reconnect_gets_exactly_what_came_after_its_cursor(redline: Runn
 @pytest.mark.parametrize("name", ["last_event_id", "lastEventId", "lastEventID"])
 async def test_the_query_resumes_in_each_spelling(redline: RunningService, name: str) -> None:
     ids = [await redline.publish() for _ in range(3)]
-    stream = await redline.stream(follow="false", **{name: ids[0]})
+    query: dict[str, Any] = {name: ids[0]}
+    stream = await redline.stream(follow="false", **query)
     events = await stream.read_to_end()
     assert events[0].json()["resumed"] is True
     assert [event.last_event_id for event in events[1:-1]] == ids[1:]
