@@ -68,13 +68,19 @@ class StreamConnection:
         if receive_buffer is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         async with asyncio.timeout(PATIENCE):
-            await asyncio.get_running_loop().sock_connect(raw, (parts.hostname or "", parts.port or 80))
-            reader, writer = await asyncio.open_connection(sock=raw, limit=receive_buffer or 2**20)
+            try:
+                await asyncio.get_running_loop().sock_connect(raw, (parts.hostname or "", parts.port or 80))
+                reader, writer = await asyncio.open_connection(sock=raw, limit=receive_buffer or 2**20)
+            except BaseException:
+                raw.close()
+                raise
             writer.write(request)
             try:
                 status_line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip("\r\n").split("\r\n")
             except BaseException:
                 writer.transport.abort()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
                 raise
         parsed = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         return cls(int(status_line.split()[1]), parsed, reader, writer, parser=EventParser(last_event_id=last_event_id))

@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING
 from redline.testing import ManualClock, serving
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pytest
 
-    from redline.testing import RunningService
+    from redline.testing import RunningService, StreamConnection
+
+
+def has_comments(number: int) -> Callable[[StreamConnection], bool]:
+    """Return a condition: so many comments have been read."""
+    return lambda stream: len(stream.parser.comments) == number
 
 
 async def test_the_first_heartbeat_comes_after_15_seconds(timed: RunningService, clock: ManualClock) -> None:
@@ -29,7 +36,7 @@ async def test_the_first_heartbeat_comes_after_15_seconds(timed: RunningService,
     assert stream.raw.endswith(b"\n\n:heartbeat\n")
     for number in range(2, 6):
         clock.advance(15)
-        await stream.read_until(lambda self, number=number: len(self.parser.comments) == number)
+        await stream.read_until(has_comments(number))
 
 
 async def test_heartbeats_come_whether_or_not_events_flow(timed: RunningService, clock: ManualClock) -> None:

@@ -50,6 +50,8 @@ class Keeper(logging.Handler):
 def _as_before() -> Iterator[None]:
     """Give the process its logging back."""
     root = logging.getLogger()
+    for handler in root.handlers:  # what other tests of this process left there
+        handler.filters[:] = [each for each in handler.filters if not isinstance(each, Redactor)]
     everyone = [root, *(each for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger))]
     before = [(each, each.level, each.propagate, list(each.handlers), list(each.filters)) for each in everyone]
     of_handlers = [(handler, list(handler.filters)) for handler in root.handlers]

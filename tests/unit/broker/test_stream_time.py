@@ -136,6 +136,17 @@ async def test_at_the_end_of_a_catch_up_a_filtered_reader_is_told_its_cursor() -
         assert (await made.opened(ids[2], RARE)).named("cursor") == []
 
 
+async def test_a_pause_is_a_catch_up_too() -> None:
+    async with bench() as made:
+        reader = await made.opened(wanted=RARE)
+        ids = await made.publish("change.detected", "change.detected")
+        await turns()
+        reader.subscription.pause()
+        reader.subscription.resume()
+        await turns()
+        assert [event.last_event_id for event in reader.named("cursor")] == [ids[1]]
+
+
 async def test_what_a_scope_withholds_counts_as_well() -> None:
     async with bench() as made:
         reader = await made.opened(wanted=Filter())
