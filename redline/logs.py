@@ -135,8 +135,8 @@ def configure_logging(level: str) -> None:
     quiet = logging.NOTSET if level == "DEBUG" else max(logging.WARNING, logging.getLevelName(level))
     for name in ("sanic.root", "sanic.server", "sanic.websockets"):  # they tell of every start, extension and cut request
         logging.getLogger(name).setLevel(quiet)
-    for name in ("httpx", "httpcore"):  # they tell of every request
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    for name in ("httpx", "httpcore"):  # they tell of every request, at DEBUG too
+        logging.getLogger(name).setLevel(quiet or logging.WARNING)
 
 
 class _Stderr(logging.StreamHandler[TextIO]):

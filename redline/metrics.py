@@ -41,12 +41,10 @@ CLOSE_REASONS = (
     "rate_limited",
     "shutdown",
     "slow_subscriber",
-    "stalled",
     "token_expired",
     "token_revoked",
 )
-"""Why streams end: the reasons of ``stream.closing`` (contract §1), the client's own going (``client``), and a reader that took nothing for
-so long that its connection was aborted (``stalled``)."""
+"""Why streams end: the reasons of ``stream.closing`` (contract §1), and the client's own going (``client``)."""
 GAP_REASONS = ("evicted", "unknown")
 EVICTION_REASONS = ("age", "bytes", "ceiling", "count")
 """Why the log lets events go: their age, the org's bytes, all orgs' bytes together, the org's number of events."""

@@ -111,7 +111,7 @@ class Publisher:
         try:
             at = parse_rfc3339(text)
         except ValueError as error:
-            _refuse("/at", f"{error}".capitalize() + ".", "datetime_parsing")
+            _refuse("/at", _sentence(error), "datetime_parsing")
         if at > self._clock.time() + AHEAD_SECONDS:
             _refuse("/at", "The time is more than 5 minutes ahead of this server's clock.", "datetime_future")
         if at < _EARLIEST:
@@ -145,7 +145,7 @@ def _key(key: object) -> str:
     try:
         return parse_key(key)
     except ValueError as error:
-        _refuse("/key", f"{error}".capitalize() + ".", "string_pattern_mismatch")
+        _refuse("/key", _sentence(error), "string_pattern_mismatch")
 
 
 def _rows(kind: RegisteredKind, error: PayloadError) -> list[Detail]:
@@ -157,6 +157,11 @@ def _rows(kind: RegisteredKind, error: PayloadError) -> list[Detail]:
         _logger.exception("The validator of %s (%s) raised a PayloadError that cannot be sent.", kind.name, kind.owner)
         raise _plugin_fault(kind) from fault
     return rows
+
+
+def _sentence(error: ValueError) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _refuse(pointer: str, message: str, error_type: str) -> NoReturn:

@@ -78,7 +78,7 @@ class ActionDelivered(Payload):
             "allOf": [
                 {
                     "if": {"properties": {"status": {"const": "delivered"}}, "required": ["status"]},
-                    "then": {"required": ["deliveredAt"], "not": {"required": ["error"]}},
+                    "then": {"required": ["deliveredAt"]},
                     "else": {"not": {"required": ["deliveredAt"]}},
                 },
                 {
@@ -103,9 +103,7 @@ class ActionDelivered(Payload):
     status: Literal["delivered", "failed", "retrying"] = Field(description="How this try ended.")
     attempt: Positive = Field(description="The how-manieth try it is, from 1.")
     delivered_at: Omittable[Time] = Field(None, description="When it arrived; present exactly when status is delivered.")
-    error: Omittable[Failure] = Field(
-        None, description="What went wrong; required when status is failed, allowed when it is retrying, and not when it is delivered."
-    )
+    error: Omittable[Failure] = Field(None, description="What went wrong, now or on the way; required when status is failed.")
 
     @model_validator(mode="after")
     def _says_what_its_status_says(self) -> Self:
@@ -116,8 +114,6 @@ class ActionDelivered(Payload):
         if self.status == "delivered":
             if self.delivered_at is None:
                 rows.append(Detail("/deliveredAt", "This key is required when status is delivered", "missing"))
-            if self.error is not None:
-                rows.append(Detail("/error", "This key is not allowed when status is delivered", "forbidden_here"))
         else:
             if self.delivered_at is not None:
                 rows.append(Detail("/deliveredAt", "This key is allowed only when status is delivered", "forbidden_here"))

@@ -34,7 +34,7 @@ class State(IntEnum):
 class Agenda:
     """The part of a subscription that the wheel calls; an :class:`~redline.broker.wheel.Entry`. The rest of it says what to write."""
 
-    __slots__ = ("_broker", "_deadline", "_heartbeat", "_paused", "_state", "_terms", "_warned", "slot")
+    __slots__ = ("_broker", "_deadline", "_heartbeat", "_paused", "_state", "_terms", "_unsent", "_warned", "slot")
 
     def __init__(self, broker: Broker, terms: Terms) -> None:
         """Count from now."""
@@ -47,6 +47,8 @@ class Agenda:
         self._deadline = now + broker.limits.max_age if broker.limits.max_age else math.inf
         """When the stream is too old; once it is closing, when it is aborted."""
         self._paused = math.inf
+        """When the reader was last seen to take something, while it is paused."""
+        self._unsent = 0
         self._warned = False
 
     @property
@@ -66,7 +68,7 @@ class Agenda:
             self.close("token_expired")
         elif self._deadline <= until:
             self.close("max_age")
-        elif self._paused + self._broker.limits.stall <= until:
+        elif self._paused + self._broker.limits.stall <= until and not self._takes(now):
             self.close("slow_subscriber")
         else:
             warning = self._warning_due(now, until)
@@ -86,6 +88,21 @@ class Agenda:
     def speak(self, *, warning: bool, beat: bool) -> None:
         """Write ``stream.expiring``, or a heartbeat and what comes with it."""
         raise NotImplementedError
+
+    def unsent(self) -> int:
+        """Return how many bytes the reader has not taken yet."""
+        raise NotImplementedError
+
+    def _takes(self, now: float) -> bool:
+        """Tell whether a paused reader has taken anything since it was last asked; if so, its time begins anew.
+
+        A buffer is reported drained only once most of it is, which a slow reader may need minutes for: it is slow, not stalled.
+        """
+        before, self._unsent = self._unsent, self.unsent()
+        if self._unsent >= before:
+            return False
+        self._paused = now
+        return True
 
     def _expiry(self, now: float) -> float:
         """Return the credential's end in monotonic seconds, by what the wall clock says now."""

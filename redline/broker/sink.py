@@ -22,6 +22,9 @@ class Sink(Protocol):
     def abort(self) -> None:
         """Close at once, whatever is unsent. Must not raise."""
 
+    def unsent(self) -> int:
+        """Return how many bytes the reader has not taken yet; while nothing is written, it falls when the reader takes something."""
+
 
 class Nowhere:
     """The sink of a subscriber that is gone, so that neither holds the other in memory."""
@@ -36,6 +39,10 @@ class Nowhere:
 
     def abort(self) -> None:
         """Do nothing."""
+
+    def unsent(self) -> int:
+        """Return 0."""
+        return 0
 
 
 def unwrapped(data: bytes) -> bytes:

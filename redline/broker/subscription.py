@@ -74,6 +74,7 @@ class Subscription(Agenda):
             self._state = State.PAUSED
             self._broker.slowed()
             self._paused = self._broker.clock.monotonic()
+            self._unsent = self._sink.unsent()
             self._schedule()
 
     def resume(self) -> None:
@@ -111,6 +112,10 @@ class Subscription(Agenda):
     def abort(self) -> None:
         """Cut the connection."""
         self._sink.abort()
+
+    def unsent(self) -> int:
+        """Ask the connection."""
+        return self._sink.unsent()
 
     def speak(self, *, warning: bool, beat: bool) -> None:
         """Write ``stream.expiring``, or a heartbeat with the ``stream.heartbeat`` and ``stream.cursor`` that belong to it."""

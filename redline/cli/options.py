@@ -29,7 +29,7 @@ Config = Annotated[
     typer.Option("--config", metavar="FILE", help="The settings, in TOML. REDLINE_* variables win over it, and flags over both."),
 ]
 Host = Annotated[str | None, typer.Option("--host", metavar="HOST", help="The address to listen on.", show_default=False)]
-Port = Annotated[int | None, typer.Option("--port", metavar="PORT", help="The port to listen on; 0 picks a free one.", show_default=False)]
+Port = Annotated[str | None, typer.Option("--port", metavar="PORT", help="The port to listen on; 0 picks a free one.", show_default=False)]
 Url = Annotated[str, typer.Option("--url", envvar=URL_VARIABLE, metavar="URL", help="Where the service is.")]
 Token = Annotated[
     str | None,

@@ -61,7 +61,7 @@ class AuthSettings(_Group):
         default="org", max_length=128, description="The claim that names a token's org."
     )
     leeway_seconds: Real = Field(
-        default=0.0, ge=0, le=300, description="How far the clocks of issuer and server may differ when exp and nbf are compared."
+        default=0.0, ge=0, le=300, description="How long before its nbf a token may be used, as clocks differ; its exp is never stretched."
     )
     cache: Whole = Field(
         default=4096, ge=0, le=1_000_000, description="How many verified tokens are remembered, so that a reconnect costs no signature."

@@ -6,6 +6,7 @@ id, and without a traceback, a credential or anything else of the inside.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -61,6 +62,8 @@ def as_redline_error(request: Request, exception: BaseException) -> RedlineError
     """Return what a caller is told of any exception; what is nobody's fault but ours is logged."""
     if isinstance(exception, RedlineError):
         return exception
+    if isinstance(exception, (sanic.RequestCancelled, asyncio.CancelledError)):
+        return MalformedRequest("The client went away before the request was answered.")  # which nobody reads
     if isinstance(exception, sanic.SanicException) and (told := _of_sanic(request, exception)) is not None:
         return told
     _logger.error("Request %s failed with a fault of the service.", request_id(request), exc_info=exception)

@@ -51,6 +51,10 @@ class RelaySink:
         """End at once."""
         self._aborted.set()
 
+    def unsent(self) -> int:
+        """Return what waits to be handed to the server; what it holds itself it tells nobody."""
+        return self._size
+
     async def take(self) -> bytes | None:
         """Wait for something to send and return all of it; None at the end."""
         while not self._waiting:

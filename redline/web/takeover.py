@@ -8,6 +8,9 @@ WebSocket upgrade, and the connection's transport is handed to a small protocol 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import struct
+import termios
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sanic.exceptions import RequestCancelled
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 UPLOAD_BYTES: Final = 16_384
 """What a client may send into its stream before it is dropped. It has nothing to say; but reading must go on, or its FIN goes unseen."""
+_COUNT: Final = struct.Struct("i")
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
@@ -60,6 +64,16 @@ class StreamProtocol(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once."""
         self._transport.abort()
+
+    def unsent(self) -> int:
+        """Return what waits in this process and in the kernel for the client to acknowledge (``SIOCOUTQ``, tcp(7))."""
+        try:
+            queued: int = _COUNT.unpack(
+                fcntl.ioctl(self._transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(_COUNT.size))
+            )[0]
+            return queued + self._transport.get_write_buffer_size()
+        except (OSError, ValueError):
+            return 0  # the connection is on its way out
 
     # The connection.
 

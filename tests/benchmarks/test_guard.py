@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FAN_OUT = 1.25
 """Server CPU per delivery, as a multiple of the floor's: recorded when this was written."""
-STREAM_BYTES = 1000
+STREAM_BYTES = 2250
 """Resident memory per idle stream: recorded when this was written."""
 SLACK = 4 / 3
 ATTEMPTS = 3

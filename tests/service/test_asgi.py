@@ -18,6 +18,7 @@ from redline.clock import SystemClock
 from redline.settings import load_settings
 from redline.testing import EventParser, ManualClock, RunningService
 from redline.web.app import create_app
+from tests.service.flooding import go_on, stuck_reader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -126,14 +127,9 @@ async def test_a_disconnect_is_seen_while_nothing_is_sent_and_leaves_nothing(res
 async def test_a_slow_reader_gets_everything() -> None:
     history = {"events": 1_000_000, "bytes": 200_000_000, "total_bytes": 200_000_000}
     async with under_uvicorn(history=history, limits={"write_buffer_bytes": 4096}) as service:
-        stream = await service.stream(receive_buffer=4096)
-        await stream.event("stream.open")
-        stream.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of both directions
-        slow = service.service.metrics.slow_subscribers._value  # noqa: SLF001 - prometheus_client has no other way
-        while slow.get() == 0:
-            last = (await service.publish_many(500))[-1]
+        stream = await stuck_reader(service, service.token())
         last = (await service.publish_many(500))[-1]
-        stream.writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
+        go_on(stream)
         await stream.read_until(lambda self: self.parser.last_event_id == last)
         numbers = [int(event.last_event_id.rpartition("-")[2]) for event in stream.events]
         assert numbers == list(range(len(numbers)))
@@ -145,12 +141,7 @@ async def test_a_reader_that_stalls_is_let_go() -> None:
     clock = ManualClock()
     async with under_uvicorn(clock, limits={"write_buffer_bytes": 4096}) as service:
         tasks = len(asyncio.all_tasks())
-        stream = await service.stream(receive_buffer=4096)
-        await stream.event("stream.open")
-        stream.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of both directions
-        slow = service.service.metrics.slow_subscribers._value  # noqa: SLF001 - prometheus_client has no other way
-        while slow.get() == 0:
-            await service.publish_many(500)
+        stream = await stuck_reader(service, service.token())
         clock.advance(31)
         clock.advance(2)
         async with asyncio.timeout(5):
@@ -195,6 +186,7 @@ def test_sanics_own_test_client_serves_what_ends() -> None:
         # Each call starts and stops the service anew: what is in memory is gone, and what follows is an empty history.
         _, answer = app.test_client.get("/v1/stream?follow=false&last_event_id=earliest", headers=headers)
         assert answer is not None
+        assert answer.status == 200, answer.body
         assert told(answer.body) == ["stream.open", "stream.closing"]
         _, answer = app.test_client.get("/v1/stream")
         assert answer is not None

@@ -20,6 +20,7 @@ from redline.testing import StreamConnection, serving
 from redline.web.connection import Connection
 from redline.web.server import raise_file_limit
 from redline.web.takeover import UPLOAD_BYTES, StreamProtocol
+from tests.service.flooding import flood, go_on, stall, stuck_reader
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -77,7 +78,7 @@ class Reader(asyncio.Protocol):
     async def connect(cls, service: RunningService, token: str, goal: int, cursor: str = "") -> Reader:
         parts = urlsplit(service.stream_url(token))
         head = f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\nLast-Event-ID: {cursor}\r\n\r\n".encode()
-        _, reader = await asyncio.get_running_loop().create_connection(lambda: cls(head, goal), parts.hostname, parts.port)
+        _, reader = await asyncio.get_running_loop().create_connection(lambda: cls(head, goal), str(parts.hostname), parts.port or 0)
         return reader
 
 
@@ -174,27 +175,15 @@ async def test_connections_that_die_in_a_fan_out_cost_no_other_stream_an_event(r
     await gone(redline)
 
 
-async def slow(service: RunningService, token: str) -> StreamConnection:
-    """Open a stream, read its opening, and stop reading until the service has noticed."""
-    stream = await service.stream(token, receive_buffer=4096)
-    await stream.event("stream.open")
-    stream.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of both directions
-    paused = service.service.metrics.slow_subscribers._value  # noqa: SLF001 - prometheus_client has no other way
-    before = paused.get()
-    while paused.get() == before:
-        await service.publish_many(500, token=token)
-    return stream
-
-
 async def test_a_reader_that_stalls_and_goes_on_gets_everything() -> None:
     settings = {"limits": {"write_buffer_bytes": 4096}, "history": {"events": 1_000_000, "bytes": 200_000_000, "total_bytes": 200_000_000}}
     async with serving(settings) as service:
         token = service.token()
-        stream = await slow(service, token)
+        stream = await stuck_reader(service, token)
         last = (await service.publish_many(1000, token=token))[-1]
         other = await service.stream(token)
         assert (await other.event("stream.open")).last_event_id == last
-        stream.writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
+        go_on(stream)
         await stream.read_until(lambda self: self.parser.last_event_id == last)
         numbers = [int(event.last_event_id.rpartition("-")[2]) for event in stream.events]
         assert numbers == list(range(len(numbers)))
@@ -206,9 +195,9 @@ async def test_a_reader_that_stalls_and_goes_on_gets_everything() -> None:
 async def test_a_reader_that_falls_out_of_history_is_closed_and_told_on_its_return() -> None:
     async with serving({"limits": {"write_buffer_bytes": 4096}, "history": {"events": 50}}) as service:
         token = service.token()
-        stream = await slow(service, token)
+        stream = await stuck_reader(service, token)
         ids = await service.publish_many(100, token=token)
-        stream.writer.transport.resume_reading()  # type: ignore[attr-defined]  # a transport of both directions
+        go_on(stream)
         await stream.read_to_end()
         assert stream.events[-1].json() == {"reason": "slow_subscriber", "retryable": True}
         numbers = [int(event.last_event_id.rpartition("-")[2]) for event in stream.events[:-1]]
@@ -241,12 +230,14 @@ async def test_a_connection_that_is_gone_has_left_nothing_behind(mode: str, leav
         wheel, tasks = len(service.service.broker.wheel), len(asyncio.all_tasks())
         streams = []
         for _ in range(20):
-            if mode == "paused":
-                streams.append(await slow(service, token) if not streams else await service.stream(token))
-            else:
-                streams.append(await service.stream(token, **({"last_event_id": "earliest"} if mode == "replaying" else {})))
-            if mode == "live":
+            query = {"last_event_id": "earliest"} if mode == "replaying" else {}
+            streams.append(await StreamConnection.open(service.stream_url(token, **query), receive_buffer=4096))
+            if mode in {"live", "paused"}:
                 await streams[-1].event("stream.open")
+            if mode == "paused":
+                stall(streams[-1])
+        if mode == "paused":
+            await flood(service, token)
         assert len(service.service.broker) == 20
         assert len(living(Subscription, StreamProtocol)) == 40
         for stream in streams:

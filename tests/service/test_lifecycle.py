@@ -21,6 +21,7 @@ from redline.testing import RunningService, StreamConnection, serving
 from redline.web.app import create_app
 from redline.web.server import listen, running, url_of
 from tests.service.faulty import FaultyLog
+from tests.service.flooding import flood, stall
 
 if TYPE_CHECKING:
     from sanic import Sanic
@@ -39,11 +40,9 @@ async def test_a_stop_ends_open_streams_and_stalled_ones_and_half_open_requests_
         catching_up = [await service.stream(token, last_event_id="earliest", receive_buffer=4096) for _ in range(3)]
         stalled = [await service.stream(token, receive_buffer=4096) for _ in range(3)]
         for stream in (*catching_up, *stalled):
-            stream.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of both directions
-        slow = service.service.metrics.slow_subscribers._value  # noqa: SLF001 - prometheus_client has no other way
+            stall(stream)
         reading = [asyncio.create_task(stream.read_to_end()) for stream in streams]
-        while slow.get() < 3:
-            await service.publish_many(500, token=token)
+        await flood(service, token)
         idle = await service.send(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
         half_open = []
         for request in (b"GET /v1/kin", b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{", b""):

@@ -57,7 +57,7 @@ def hold_to_the_law(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixt
 
 
 def requests(service: RunningService) -> list[bytes]:
-    """Return one request for each way that a credential can come, good or bad, in requests that can be answered and in those that cannot."""
+    """Return one request for each way that a credential can come, good or bad, in requests that can be answered and others."""
     token = service.token().encode()
     canary = CANARY.encode()
     lines = [
@@ -112,7 +112,9 @@ async def test_requests_that_fail_and_those_that_do_not(caplog: pytest.LogCaptur
             log.failing = fault
             for request in every:
                 connection = await service.send(request)
-                body = await connection.read_body() if connection.headers.get("content-length") != "0" and b"HEAD" not in request[:4] else b""
+                body = (
+                    await connection.read_body() if connection.headers.get("content-length") != "0" and b"HEAD" not in request[:4] else b""
+                )
                 assert CANARY.encode() not in body
                 assert CANARY not in str(connection.headers)
         log.failing = None

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from redline.testing import ManualClock, serving
+from tests.service.flooding import stuck_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,16 +112,11 @@ async def test_a_reader_that_stalls_is_aborted_within_a_second_of_its_credential
     clock = ManualClock()
     settings = {"limits": {"write_buffer_bytes": 4096, "stall_seconds": 3600}}
     async with serving(settings, clock=clock) as service:
-        stream = await service.stream(service.token(ttl=100), receive_buffer=4096)
-        await stream.event("stream.open")
-        stream.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of both directions
-        publisher = service.token(scopes="events:publish", ttl=3600)
-        paused = service.service.metrics.slow_subscribers
-        while paused._value.get() == 0:  # noqa: SLF001 - prometheus_client has no other way
-            await service.publish_many(1000, token=publisher)
-        assert len(service.service.broker) == 1
+        stream = await stuck_reader(service, service.token(ttl=100))
         clock.advance(100)
-        assert len(service.service.broker) == 1, "its last frames have been offered"
+        for _ in range(100):
+            await service.http.get(f"{service.url}/health/live")
+        assert len(service.service.broker) == 1, "its last frame has been offered, and it does not take it"
         clock.advance(1)
         async with asyncio.timeout(1):
             while len(service.service.broker):  # noqa: ASYNC110 - the broker tells nobody else when a stream is gone

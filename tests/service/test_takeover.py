@@ -43,7 +43,7 @@ OF_A_PROTOCOL = ["transport", "connections", "_can_write", "_callback_check_time
 
 
 def moved(what: str) -> str:
-    return f"sanic {sanic.__version__} has moved {what}: read web/takeover.py and web/connection.py again, and then pin the range of versions anew"
+    return f"sanic {sanic.__version__} has moved {what}: read web/takeover.py and web/connection.py again, then pin its versions anew"
 
 
 def sanics() -> list[object]:
@@ -100,9 +100,9 @@ async def test_the_objects_have_what_is_relied_on() -> None:
         for name in OF_A_PROTOCOL:
             assert hasattr(protocol, name), moved(f"HttpProtocol.{name}")
         assert protocol in protocol.connections, moved("the set of connections that a stop waits for")
-        assert isinstance(protocol._can_write, asyncio.Event), moved("HttpProtocol._can_write")
-        assert isinstance(protocol._task, asyncio.Task), moved("HttpProtocol._task")
-        assert hasattr(protocol._callback_check_timeouts, "cancel"), moved("the timer of a connection")
+        assert isinstance(protocol._can_write, asyncio.Event), moved("HttpProtocol._can_write")  # noqa: SLF001 - what the test is about
+        assert isinstance(protocol._task, asyncio.Task), moved("HttpProtocol._task")  # noqa: SLF001 - as above
+        assert hasattr(protocol._callback_check_timeouts, "cancel"), moved("the timer of a connection")  # noqa: SLF001 - as above
         assert seen.http.stage is Stage.IDLE, moved("the stage of a connection that waits")
         assert isinstance(seen.http.recv_buffer, bytearray), moved("Http.recv_buffer")
         await connection.close()

@@ -63,6 +63,7 @@ class FakeSink:
         self.taken: list[bytes] = []
         self.last: bytes | None = None
         self.aborted = 0
+        self.waiting = 0
         self.room: int | None = None
         self.broken: Exception | None = None
         self.on_write: Callable[[], None] | None = None
@@ -85,6 +86,9 @@ class FakeSink:
 
     def abort(self) -> None:
         self.aborted += 1
+
+    def unsent(self) -> int:
+        return self.waiting
 
 
 class Reader:

@@ -263,6 +263,19 @@ async def test_a_reader_that_takes_nothing_for_too_long_is_ended_and_then_cut() 
         assert reader.sink.aborted == 1
 
 
+async def test_a_slow_reader_that_takes_something_now_and_then_is_not_stalled() -> None:
+    async with bench(Limits(stall=30)) as made:
+        reader = await made.opened()
+        reader.sink.waiting = 100_000
+        reader.subscription.pause()
+        for _ in range(10):
+            reader.sink.waiting -= 1
+            made.clock.advance(30)
+            assert reader.reason is None
+        made.clock.advance(30.2)
+        assert reader.named("closing")[0].json()["reason"] == "slow_subscriber"
+
+
 async def test_nothing_is_due_for_who_is_gone() -> None:
     async with bench() as made:
         reader = await made.opened(expires=made.clock.time() + 50)
