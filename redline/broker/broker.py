@@ -51,6 +51,7 @@ class Broker:
 
     async def start(self) -> None:
         """Open the log and follow it. Raises :class:`redline.errors.StartupError`."""
+        self._draining = False  # Sanic's test client stops and starts one application again and again
         await self._topics.start()
 
     async def publish(self, drafts: Sequence[Draft]) -> list[Appended | RedlineError]:

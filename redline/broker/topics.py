@@ -59,6 +59,8 @@ class Topics:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._topics.clear()
+        self._dirty.clear()
 
     async def get(self, org: OrgId) -> Topic:
         """Return the org's topic, reading the newest history from the log when there is none yet; once, however many ask.

@@ -70,8 +70,12 @@ class Wheel:
             entries.pop(entry, None)
         entry.slot = -1
 
+    def start(self) -> None:
+        """Call again, after :meth:`stop`."""
+        self._stopped = False
+
     def stop(self) -> None:
-        """Call nobody any more, for good."""
+        """Call nobody any more, and take nobody."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()

@@ -29,6 +29,7 @@ class RelaySink:
         self._bound = bound
         self._waiting: list[bytes] = []
         self._size = 0
+        self._sending = 0
         self._finished = False
         self._something = asyncio.Event()
         self._aborted = asyncio.Event()
@@ -52,11 +53,12 @@ class RelaySink:
         self._aborted.set()
 
     def unsent(self) -> int:
-        """Return what waits to be handed to the server; what it holds itself it tells nobody."""
-        return self._size
+        """Return what waits, and what the server was given and has not taken; what it holds itself it tells nobody."""
+        return self._size + self._sending
 
     async def take(self) -> bytes | None:
         """Wait for something to send and return all of it; None at the end."""
+        self._sending = 0
         while not self._waiting:
             if self._finished:
                 return None
@@ -64,7 +66,7 @@ class RelaySink:
             await self._something.wait()
         data = b"".join(self._waiting)
         self._waiting.clear()
-        self._size = 0
+        self._size, self._sending = 0, self._size
         return data
 
     async def aborted(self) -> None:

@@ -142,7 +142,8 @@ async def test_a_reader_that_stalls_is_let_go() -> None:
     async with under_uvicorn(clock, limits={"write_buffer_bytes": 4096}) as service:
         tasks = len(asyncio.all_tasks())
         stream = await stuck_reader(service, service.token())
-        clock.advance(31)
+        for _ in range(2):  # what the server took off the sink to hold it itself counts as taken, once
+            clock.advance(31)
         clock.advance(2)
         async with asyncio.timeout(5):
             while len(service.service.broker) or len(asyncio.all_tasks()) > tasks:  # noqa: ASYNC110 - the service tells nobody
