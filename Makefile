@@ -3,6 +3,7 @@
 #   make demo    run a service with two orgs and a simulated product; open the address that it prints
 #   make test    every test and every static check
 #   make check   the static checks alone
+#   make bench   Redline beside its peers, about an hour; BENCH_ARGS=--quick to see that it works
 #   make lock    bring config/requirements.lock in line with pyproject.toml
 #   make clean   remove everything that is made here
 #
@@ -12,12 +13,13 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+BENCH_ARGS ?=
 UV ?= $(firstword $(wildcard $(VENV)/bin/uv) uv)
 
 INSTALLED := $(VENV)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: demo test check lock clean
+.PHONY: demo test check bench lock clean
 
 demo: $(INSTALLED)
 	@$(VENV)/bin/redline demo $(DEMO_ARGS)
@@ -44,6 +46,9 @@ $(INSTALLED): config/requirements.lock pyproject.toml
 		|| { echo "make: the packages could not be installed; pip says why above. It needs a network, or a mirror (pip config set global.index-url)." >&2; exit 1; }
 	@$(PIP) install -qq --no-deps --no-build-isolation -e .
 	@touch $@
+
+bench: $(INSTALLED)
+	@$(VENV)/bin/python -m tests.benchmarks $(BENCH_ARGS)
 
 lock:
 	@command -v $(UV) >/dev/null 2>&1 || { echo "make: there is no uv here, which makes the lock: $(VENV)/bin/pip install uv" >&2; exit 1; }
