@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from sanic.application.state import ApplicationServerInfo
 from sanic.exceptions import SanicException
-from sanic.http import Http
+from sanic.http import Http, Stage
 from sanic.http.constants import HTTP
 from sanic.server.protocols.http_protocol import HttpProtocol
 
@@ -91,6 +91,11 @@ class Connection(HttpProtocol):
             transport.resume_reading()
         except Exception:  # noqa: BLE001 - uvloop raises RuntimeError between a connection's end and its notice
             self.close()
+
+    def close_unless_asked(self) -> None:
+        """Close the connection if its client has not sent a whole head: nothing was asked, so there is nothing to finish."""
+        if self.transport is not None and self.http is not None and self.http.stage is Stage.REQUEST and self.http.request is None:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sends; discard it once it was refused."""

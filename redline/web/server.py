@@ -114,7 +114,8 @@ async def _stop(server: Any, seconds: float) -> None:  # noqa: ANN401 - Sanic's 
     while server.connections and loop.time() < deadline:
         # Each time: a connection whose request has just been answered waits for the next one now.
         for connection in tuple(server.connections):
-            connection.close_if_idle()
+            if not connection.close_if_idle():
+                connection.close_unless_asked()
         await asyncio.sleep(_POLL)
     await cut(server.connections)
     if started:

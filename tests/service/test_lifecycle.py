@@ -31,6 +31,19 @@ async def started(stack: AsyncExitStack, settings: dict[str, Any] | None = None)
     return await stack.enter_async_context(serving(settings))
 
 
+async def test_a_stop_does_not_wait_for_who_has_not_asked_yet(caplog: pytest.LogCaptureFixture) -> None:
+    async with AsyncExitStack() as stack:
+        service = await started(stack, {"shutdown_seconds": 60})
+        _, writer = await asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2]))
+        writer.write(b"GET /v1/stream HTTP/1.1\r\nHo")
+        await writer.drain()
+        assert (await service.http.get(f"{service.url}/health/live")).status_code == 200
+        async with asyncio.timeout(30):
+            await stack.aclose()
+        writer.close()
+    assert [record.getMessage() for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}] == []
+
+
 async def test_a_stop_ends_open_streams_and_stalled_ones_and_half_open_requests_within_5_seconds() -> None:
     async with AsyncExitStack() as stack:
         tasks = asyncio.all_tasks()
