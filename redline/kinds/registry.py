@@ -16,6 +16,7 @@ import orjson
 
 from redline.discovery import DiscoveryError, Fault, installed, owner, reason, survey
 from redline.kinds.contract import PayloadError, Policy, check_name
+from redline.kinds.model import ModelKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,7 +37,10 @@ _UNCLEAN = ((b"\r", "CR"), (b"\n", "LF"), (b"\0", "NUL"))
 
 @dataclass(frozen=True, slots=True)
 class RegisteredKind:
-    """One kind as it was when the service started, and who brought it. ``schema_json`` is its schema as compact JSON."""
+    """One kind as it was when the service started, and who brought it.
+
+    ``schema_json`` is its schema as compact JSON. ``clean`` says that what its validator returns needs no check: it is the JSON writer's.
+    """
 
     kind: EventKind
     name: str
@@ -45,6 +49,7 @@ class RegisteredKind:
     distribution: str
     distribution_version: str
     entry_point: str
+    clean: bool = False
 
     @property
     def owner(self) -> str:
@@ -118,10 +123,10 @@ def clean_json(result: object, most: int) -> bytes:
     if len(result) > most:
         msg = f"the validator returned {len(result):,} bytes, and its policy allows {most:,}"
         raise ValueError(msg)
-    for byte, name in _UNCLEAN:
-        if byte in result:
-            msg = f"the validator returned JSON with a raw {name}, which would break the stream's frames"
-            raise ValueError(msg)
+    if b"\n" in result or b"\r" in result or b"\0" in result:
+        name = next(name for byte, name in _UNCLEAN if byte in result)
+        msg = f"the validator returned JSON with a raw {name}, which would break the stream's frames"
+        raise ValueError(msg)
     try:
         orjson.loads(result)
     except orjson.JSONDecodeError:
@@ -163,7 +168,9 @@ class _Check:
         if self.faults or not isinstance(name, str) or not isinstance(policy, Policy):
             return None
         kind = cast("EventKind", found.obj)  # each of its attributes was read and judged above
-        return RegisteredKind(kind, name, policy, schema_json, found.distribution, found.version, found.entry_point)
+        # Of this very class: a subclass may return what it likes.
+        clean = type(kind) is ModelKind and kind.clean
+        return RegisteredKind(kind, name, policy, schema_json, found.distribution, found.version, found.entry_point, clean)
 
     def _read(self, attribute: str) -> object:
         try:
