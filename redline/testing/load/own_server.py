@@ -33,23 +33,34 @@ async def own_server(streams: int) -> AsyncIterator[tuple[str, str]]:
     secret = secrets.token_urlsafe(48)
     env = {name: value for name, value in os.environ.items() if not name.startswith("REDLINE_")}
     env |= {"REDLINE_AUTH__SECRET": secret, "REDLINE_LIMITS__STREAMS": str(max(streams, 1)), "REDLINE_LOG_LEVEL": "WARNING"}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from redline.cli import main; main()", "serve", "--host", "127.0.0.1", "--port", "0"),
-        env=env,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # a Ctrl-C is for the load, which then stops it
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", "from redline.cli import main; main()", "serve", "--host", "127.0.0.1", "--port", "0"),
+            env=env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C is for the load, which then stops it
+        )
     )
+    try:
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await _stop(await starting)  # whoever was interrupted meanwhile has started it all the same
+        raise
     try:
         yield await _url(process), secret
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), _STOP_SECONDS)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        await _stop(process)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
 
 
 async def _url(process: asyncio.subprocess.Process) -> str:

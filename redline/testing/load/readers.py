@@ -7,6 +7,7 @@ that arrives, and parses only what no other reader of its channel has just recei
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from time import monotonic_ns
@@ -21,6 +22,9 @@ _LONGEST_HEAD: Final = 65_536
 _RESET: Final = struct.pack("ii", 1, 0)
 _STALLED_BUFFER: Final = 4096
 _SHOWN: Final = 300
+_LAST_CHUNK: Final = b"\r\n0\r\n\r\n"
+"""The end of an answer in chunks (RFC 9112 section 7.1)."""
+_LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d{1,9})")
 
 
 class LoadError(Exception):
@@ -132,6 +136,9 @@ def _open_end(buffer: bytes, opened: bytes) -> int | str | None:
     if not opened:
         return head + 4
     found = buffer.find(opened, head)
+    length = _LENGTH.search(buffer, 0, head + 2)
+    if found < 0 and (buffer.endswith(_LAST_CHUNK) or (length and len(buffer) >= head + 4 + int(length[1]))):
+        return f"a stream was refused: {buffer[head + 4 : head + 4 + _SHOWN].decode('latin-1')!a}"
     end = buffer.find(b"\n\n", found) if found >= 0 else -1
     return late if end < 0 else end + 2
 

@@ -30,7 +30,7 @@ class StampedChannel(Channel):
     """More than any event that a service takes by default."""
 
     def __init__(self, name: str, head: bytes, event: bytes, began: datetime, most: int) -> None:
-        """Take the head of a publishing request, an event's ``kind`` and ``data`` as an object in JSON, now (UTC), and how many will come."""
+        """Take the head of a publishing request, ``kind`` and ``data`` as an object in JSON, now (UTC), and how many events will come."""
         super().__init__(name, head, event.removesuffix(b"}") + b',"at":"', b'"}')
         self._origin = began - timedelta(milliseconds=most)
         self._stamps: dict[bytes, tuple[bytes, int]] = {}

@@ -11,12 +11,12 @@ import socket
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, quote, urlsplit
 
+import httpx
+
 from redline.client import Refused
 from redline.testing.load.readers import LoadError
 
 if TYPE_CHECKING:
-    import httpx
-
     from redline.client import Client
 
 _MOST_TRIED: Final = 20
@@ -58,7 +58,11 @@ async def event_for(client: Client, http: httpx.AsyncClient, url: str, kind: str
         await client.validate(kind, data)
         return kind, data
     path = "/v1/kinds" if kind is None else f"/v1/kinds/{quote(kind, safe='')}"
-    answer = await http.get(url.rstrip("/") + path)
+    try:
+        answer = await http.get(url.rstrip("/") + path)
+    except httpx.HTTPError as error:
+        msg = f"the service could not be reached: {str(error) or type(error).__name__}"
+        raise LoadError(msg) from None
     if not answer.is_success:
         msg = f"{path} was answered {answer.status_code}: " + ("no such kind is installed there" if kind else "is this a Redline?")
         raise LoadError(msg)

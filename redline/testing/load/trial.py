@@ -41,7 +41,7 @@ _TICKS: Final = 10
 
 @dataclass(frozen=True)
 class Trial:
-    """What is asked: ``url`` as ``http://HOST:PORT[/PATH]``, its address, the payload as JSON; ``seconds`` is the most that a drive goes on."""
+    """What is asked for: ``url`` is ``http://HOST:PORT[/PATH]``, ``data`` what JSON takes, ``seconds`` the longest that a drive goes on."""
 
     url: SplitResult
     address: str
@@ -109,9 +109,7 @@ async def run_trial(trial: Trial, metrics: Callable[[], Awaitable[str]]) -> Repo
                 f"{trial.in_flight} in flight",
                 tally,
                 metrics,
-                lambda: drive.in_flight(
-                    width=trial.in_flight, batch=1, events=many, seconds=trial.seconds, filler=b"", patience=patience
-                ),
+                lambda: drive.in_flight(width=trial.in_flight, batch=1, events=many, seconds=trial.seconds, filler=b"", patience=patience),
             ),
         )
     except TimeoutError:
