@@ -3,10 +3,16 @@
 The law of this package: it needs nothing that ``redline`` does not install, and pretends nothing: a running service is a real one.
 """
 
-from redline.testing.clock import ManualClock
-from redline.testing.connection import PATIENCE, StreamConnection
-from redline.testing.events import EventParser, StreamEvent
-from redline.testing.service import READ_AND_PUBLISH, RunningService, serving
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from redline.testing.clock import ManualClock
+    from redline.testing.connection import PATIENCE, StreamConnection
+    from redline.testing.events import EventParser, StreamEvent
+    from redline.testing.service import READ_AND_PUBLISH, RunningService, serving
 
 __all__ = [
     "PATIENCE",
@@ -18,3 +24,22 @@ __all__ = [
     "StreamEvent",
     "serving",
 ]
+
+_HOMES: Final = {
+    "ManualClock": "clock",
+    "PATIENCE": "connection",
+    "StreamConnection": "connection",
+    "EventParser": "events",
+    "StreamEvent": "events",
+    "READ_AND_PUBLISH": "service",
+    "RunningService": "service",
+    "serving": "service",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what is asked for when it is (PEP 562): the load generator lives here as well, and does without the service."""
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
