@@ -60,11 +60,8 @@ def rfc3339(seconds: float) -> str:
     """Return ``seconds`` since the Unix epoch as RFC 3339 in UTC with ``Z`` and milliseconds, as every time on the wire is."""
     # As datetime does it: rounded to microseconds (half to even), then what is finer than a millisecond is cut off.
     fraction, whole = math.modf(seconds)
-    micros = round(fraction * 1_000_000)
-    if not 0 <= micros < 1_000_000:
-        carry, micros = divmod(micros, 1_000_000)
-        whole += carry
-    return f"{_second(int(whole))}.{micros // 1000:03d}Z"
+    carry, micros = divmod(round(fraction * 1_000_000), 1_000_000)
+    return f"{_second(int(whole) + carry)}.{micros // 1000:03d}Z"
 
 
 @lru_cache(maxsize=64)
