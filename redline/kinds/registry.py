@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
-from redline.discovery import DiscoveryError, Fault, installed, owner, reason, survey
+from redline.discovery import ENVIRONMENT, DiscoveryError, Fault, installed, owner, reason, survey
 from redline.kinds.contract import PayloadError, Policy, check_name
+from redline.kinds.dialect import misfit, schema_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,7 +37,10 @@ _UNCLEAN = ((b"\r", "CR"), (b"\n", "LF"), (b"\0", "NUL"))
 
 @dataclass(frozen=True, slots=True)
 class RegisteredKind:
-    """One kind as it was when the service started, and who brought it. ``schema_json`` is its schema as compact JSON."""
+    """One kind as it was when the service started, and who brought it.
+
+    ``schema_json`` is its schema as compact JSON; ``origin`` is :data:`~redline.discovery.ENVIRONMENT` or the folder it was found in.
+    """
 
     kind: EventKind
     name: str
@@ -45,6 +49,7 @@ class RegisteredKind:
     distribution: str
     distribution_version: str
     entry_point: str
+    origin: str = ENVIRONMENT
 
     @property
     def owner(self) -> str:
@@ -102,7 +107,8 @@ def survey_kinds(source: EntryPointSource = installed) -> tuple[KindRegistry, li
         check = _Check(one)
         kind = check.run()
         if kind is not None and (first := kinds.setdefault(kind.name, kind)) is not kind:
-            check.fault(f"the kind {kind.name!r} is already brought by {first.owner}; uninstall one of them, or rename its kind")
+            other = owner(first.distribution, first.distribution_version, first.entry_point, first.origin)
+            check.fault(f"the kind {kind.name!r} is already brought by {other}; uninstall one of them, or rename its kind")
         faults.extend(check.faults)
     return KindRegistry(kinds.values()), faults
 
@@ -135,11 +141,12 @@ class _Check:
 
     def __init__(self, found: Found) -> None:
         self._found = found
+        self._schema_json = b""
         self.faults: list[Fault] = []
 
     def fault(self, message: str, error: BaseException | None = None) -> None:
         found = self._found
-        self.faults.append(Fault(found.distribution, found.version, found.entry_point, message, error))
+        self.faults.append(Fault(found.distribution, found.version, found.entry_point, message, error, found.origin))
 
     def run(self) -> RegisteredKind | None:
         found = self._found
@@ -153,7 +160,7 @@ class _Check:
         if self.faults:
             return None
         self._name(name)
-        schema_json = self._schema(schema)
+        self._schema_json = self._schema(schema)
         if not callable(validate):
             self.fault("its validate is not callable")
         if not isinstance(policy, Policy):
@@ -163,7 +170,8 @@ class _Check:
         if self.faults or not isinstance(name, str) or not isinstance(policy, Policy):
             return None
         kind = cast("EventKind", found.obj)  # each of its attributes was read and judged above
-        return RegisteredKind(kind, name, policy, schema_json, found.distribution, found.version, found.entry_point)
+        owned = found.distribution, found.version, found.entry_point, found.origin
+        return RegisteredKind(kind, name, policy, self._schema_json, *owned)
 
     def _read(self, attribute: str) -> object:
         try:
@@ -200,7 +208,11 @@ class _Check:
             return b""
         if len(encoded) > MOST_SCHEMA_BYTES:
             self.fault(f"its schema takes {len(encoded):,} bytes as JSON, and {MOST_SCHEMA_BYTES:,} are the most")
-        return encoded
+        elif said := schema_fault(json.loads(encoded)):
+            self.fault(said)
+        else:
+            return encoded
+        return b""
 
     def _policy(self, policy: Policy) -> bool:
         """Tell whether the example can be judged by it: a bad word for people does not stand in the way of that."""
@@ -225,6 +237,8 @@ class _Check:
         except Exception as error:  # noqa: BLE001 - a plugin's mapping may do anything
             self.fault(f"its policy's example cannot be written as JSON: {reason(error)}", error)
             return
+        if self._schema_json and (said := misfit(payload, json.loads(self._schema_json))):
+            self.fault(f"its policy's example does not fit its own schema: {said}")
         try:
             clean_json(validate(payload), policy.max_bytes)
         except PayloadError as error:
