@@ -1,4 +1,4 @@
-"""Plugins from folders beside the environment: each what ``pip install --target FOLDER`` made.
+"""Plugins from folders beside the environment: each what ``pip install --no-deps --target FOLDER`` made.
 
 The law of this module: a folder adds, and never replaces. Its modules come last on the import path, so that neither the standard library
 nor anything installed is ever hidden by it; a distribution that is installed as well, or that lies in an earlier folder too, counts as that
@@ -55,7 +55,7 @@ def search(paths: Sequence[Path], group: str, environment: EntryPointSource = in
         else:
             folders.found[folder] = list(_sound(folder, there, faults, warnings))
             if not there:
-                warnings.append(f"{SETTING}: {folder} holds no distribution; fill it with pip install --target {folder}")
+                warnings.append(f"{SETTING}: {folder} holds no distribution; fill it with pip install --no-deps --target {folder}")
     for folder, there in folders.found.items():
         plugins = [dist for dist in there if any(point.group == group for point in dist.entry_points)]
         if there and not plugins:

@@ -16,7 +16,7 @@ import orjson
 
 from redline.discovery import ENVIRONMENT, DiscoveryError, Fault, installed, owner, reason, survey
 from redline.kinds.contract import PayloadError, Policy, check_name
-from redline.kinds.dialect import misfit, schema_fault
+from redline.kinds.dialect import as_json, misfit, schema_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -202,7 +202,7 @@ class _Check:
             self.fault(f"its schema is {type(schema).__name__}, and must be a mapping")
             return b""
         try:
-            encoded = _json(schema)
+            encoded = as_json(schema)
         except Exception as error:  # noqa: BLE001 - a plugin's mapping may do anything
             self.fault(f"its schema cannot be written as JSON: {reason(error)}", error)
             return b""
@@ -233,7 +233,7 @@ class _Check:
     def _example(self, validate: Callable[..., object], policy: Policy) -> None:
         try:
             # Through JSON and back: the validator sees what it would see of a publisher.
-            payload = json.loads(_json(policy.example))
+            payload = json.loads(as_json(policy.example))
         except Exception as error:  # noqa: BLE001 - a plugin's mapping may do anything
             self.fault(f"its policy's example cannot be written as JSON: {reason(error)}", error)
             return
@@ -245,15 +245,3 @@ class _Check:
             self.fault(f"its own validator refuses its policy's example: {reason(error)}", error)
         except Exception as error:  # noqa: BLE001 - a plugin's validator may do anything
             self.fault(f"its validator fails on its policy's example: {reason(error)}", error)
-
-
-def _json(value: object) -> bytes:
-    """Return ``value`` as compact JSON. Not orjson, which would write NaN as null and dates as strings: a schema is JSON already."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)
-    msg = f"{type(value).__name__} is not JSON"
-    raise TypeError(msg)

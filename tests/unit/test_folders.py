@@ -88,7 +88,7 @@ def test_a_folder_without_a_distribution_is_warned_of(tmp_path: Path) -> None:
     result = search((tmp_path,), GROUP)
     assert result.faults == ()
     (warning,) = result.warnings
-    assert f"{tmp_path} holds no distribution; fill it with pip install --target" in warning
+    assert f"{tmp_path} holds no distribution; fill it with pip install --no-deps --target" in warning
 
 
 def test_a_folder_without_a_plugin_is_warned_of(tmp_path: Path) -> None:
