@@ -136,6 +136,16 @@ class Metrics:
                 "redline_validation_seconds", "How long a kind's validator held the event loop, by kind.", "kind", self.validation_seconds
             )
         )
+        slow = Counter(
+            "redline_slow_validations",
+            "Events whose validator held the event loop for more than 50 ms, by kind.",
+            ["kind"],
+            registry=registry,
+        )
+        self.slow_validations = Children(slow, kinds)
+        self.loop_held = Counter(
+            "redline_loop_held", "Times that the event loop was held for longer than watchdog.seconds.", registry=registry
+        )
 
         self.deliveries = Counter("redline_deliveries", "Event frames written to streams.", registry=registry)
         self.replayed_events = Counter("redline_replayed_events", "Those of them that came from history.", registry=registry)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from time import perf_counter
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, cast
 
 import orjson
@@ -18,6 +19,7 @@ from redline.errors import Detail, Internal, InvalidPayload, PayloadTooLarge, Un
 from redline.eventlog.contract import Draft
 from redline.kinds.contract import PayloadError
 from redline.kinds.registry import clean_json
+from redline.kinds.watch import SLOW_SECONDS, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,12 +56,13 @@ class Author(Protocol):
 class Publisher:
     """Turns what a principal sends into envelopes, and appends them."""
 
-    def __init__(self, kinds: KindRegistry, broker: Broker, clock: Clock, metrics: Metrics) -> None:
-        """Take the installed kinds, where envelopes go, where time comes from, and where to count."""
+    def __init__(self, kinds: KindRegistry, broker: Broker, clock: Clock, metrics: Metrics, watch: Watch | None = None) -> None:
+        """Take the installed kinds, where envelopes go, where time comes from, where to count, and what tells a watchdog what runs."""
         self._kinds = kinds
         self._broker = broker
         self._clock = clock
         self._metrics = metrics
+        self._watch = watch or Watch(metrics)
         self._stamped = (0.0, rfc3339(0.0))
 
     def prepare(self, principal: Author, event: object, now: float | None = None) -> Draft:
@@ -131,10 +134,18 @@ class Publisher:
         return at
 
     def _validate(self, kind: RegisteredKind, payload: object) -> bytes:
-        monotonic = self._clock.monotonic
-        began = monotonic()
+        watch = self._watch
         try:
-            data = kind.kind.validate(payload)
+            watch.since = started = perf_counter()
+            watch.kind = kind
+            try:
+                data = kind.kind.validate(payload)
+            finally:
+                watch.kind = None
+                took = perf_counter() - started
+                self._metrics.validation_seconds[kind.name].observe(took)
+                if took > SLOW_SECONDS:
+                    watch.slow(kind, took)
         except PayloadError as error:
             details = _rows(kind, error)
             msg = f"The payload does not fit {kind.name}. GET /v1/kinds/{kind.name} has its schema and an example."
@@ -144,8 +155,6 @@ class Publisher:
         except BaseException as error:  # also sys.exit, which would end the service
             _logger.exception("The validator of %s (%s) raised something other than PayloadError.", kind.name, kind.owner)
             raise _plugin_fault(kind) from error
-        finally:
-            self._metrics.validation_seconds[kind.name].observe(monotonic() - began)
         if type(data) is bytes and len(data) > kind.policy.max_bytes:
             msg = f"The payload has {len(data)} bytes as validated; {kind.name} takes at most {kind.policy.max_bytes}."
             raise PayloadTooLarge(msg, details=[Detail("/data", msg, "too_long")])

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
-from redline.discovery import DiscoveryError, Fault, installed, owner, reason, survey
+from redline.discovery import ENVIRONMENT, DiscoveryError, Fault, installed, owner, reason, survey
 from redline.kinds.contract import PayloadError, Policy, check_name
+from redline.kinds.dialect import as_json, misfit, schema_fault
 from redline.kinds.model import ModelKind
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class RegisteredKind:
     """One kind as it was when the service started, and who brought it.
 
     ``schema_json`` is its schema as compact JSON. ``clean`` says that what its validator returns needs no check: it is the JSON writer's.
+    ``origin`` is :data:`~redline.discovery.ENVIRONMENT` or the folder it was found in.
     """
 
     kind: EventKind
@@ -49,6 +51,7 @@ class RegisteredKind:
     distribution: str
     distribution_version: str
     entry_point: str
+    origin: str = ENVIRONMENT
     clean: bool = False
 
     @property
@@ -107,7 +110,8 @@ def survey_kinds(source: EntryPointSource = installed) -> tuple[KindRegistry, li
         check = _Check(one)
         kind = check.run()
         if kind is not None and (first := kinds.setdefault(kind.name, kind)) is not kind:
-            check.fault(f"the kind {kind.name!r} is already brought by {first.owner}; uninstall one of them, or rename its kind")
+            other = owner(first.distribution, first.distribution_version, first.entry_point, first.origin)
+            check.fault(f"the kind {kind.name!r} is already brought by {other}; uninstall one of them, or rename its kind")
         faults.extend(check.faults)
     return KindRegistry(kinds.values()), faults
 
@@ -140,11 +144,12 @@ class _Check:
 
     def __init__(self, found: Found) -> None:
         self._found = found
+        self._schema_json = b""
         self.faults: list[Fault] = []
 
     def fault(self, message: str, error: BaseException | None = None) -> None:
         found = self._found
-        self.faults.append(Fault(found.distribution, found.version, found.entry_point, message, error))
+        self.faults.append(Fault(found.distribution, found.version, found.entry_point, message, error, found.origin))
 
     def run(self) -> RegisteredKind | None:
         found = self._found
@@ -158,7 +163,7 @@ class _Check:
         if self.faults:
             return None
         self._name(name)
-        schema_json = self._schema(schema)
+        self._schema_json = self._schema(schema)
         if not callable(validate):
             self.fault("its validate is not callable")
         if not isinstance(policy, Policy):
@@ -170,7 +175,8 @@ class _Check:
         kind = cast("EventKind", found.obj)  # each of its attributes was read and judged above
         # Of this very class: a subclass may return what it likes.
         clean = type(kind) is ModelKind and kind.clean
-        return RegisteredKind(kind, name, policy, schema_json, found.distribution, found.version, found.entry_point, clean)
+        owned = found.distribution, found.version, found.entry_point, found.origin
+        return RegisteredKind(kind, name, policy, self._schema_json, *owned, clean)
 
     def _read(self, attribute: str) -> object:
         try:
@@ -201,13 +207,17 @@ class _Check:
             self.fault(f"its schema is {type(schema).__name__}, and must be a mapping")
             return b""
         try:
-            encoded = _json(schema)
+            encoded = as_json(schema)
         except Exception as error:  # noqa: BLE001 - a plugin's mapping may do anything
             self.fault(f"its schema cannot be written as JSON: {reason(error)}", error)
             return b""
         if len(encoded) > MOST_SCHEMA_BYTES:
             self.fault(f"its schema takes {len(encoded):,} bytes as JSON, and {MOST_SCHEMA_BYTES:,} are the most")
-        return encoded
+        elif said := schema_fault(json.loads(encoded)):
+            self.fault(said)
+        else:
+            return encoded
+        return b""
 
     def _policy(self, policy: Policy) -> bool:
         """Tell whether the example can be judged by it: a bad word for people does not stand in the way of that."""
@@ -228,25 +238,15 @@ class _Check:
     def _example(self, validate: Callable[..., object], policy: Policy) -> None:
         try:
             # Through JSON and back: the validator sees what it would see of a publisher.
-            payload = json.loads(_json(policy.example))
+            payload = json.loads(as_json(policy.example))
         except Exception as error:  # noqa: BLE001 - a plugin's mapping may do anything
             self.fault(f"its policy's example cannot be written as JSON: {reason(error)}", error)
             return
+        if self._schema_json and (said := misfit(payload, json.loads(self._schema_json))):
+            self.fault(f"its policy's example does not fit its own schema: {said}")
         try:
             clean_json(validate(payload), policy.max_bytes)
         except PayloadError as error:
             self.fault(f"its own validator refuses its policy's example: {reason(error)}", error)
         except Exception as error:  # noqa: BLE001 - a plugin's validator may do anything
             self.fault(f"its validator fails on its policy's example: {reason(error)}", error)
-
-
-def _json(value: object) -> bytes:
-    """Return ``value`` as compact JSON. Not orjson, which would write NaN as null and dates as strings: a schema is JSON already."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)
-    msg = f"{type(value).__name__} is not JSON"
-    raise TypeError(msg)

@@ -12,6 +12,7 @@ from redline.settings.model import (
     IdempotencySettings,
     LimitSettings,
     Settings,
+    WatchdogSettings,
     leaves,
     takes,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "IdempotencySettings",
     "LimitSettings",
     "Settings",
+    "WatchdogSettings",
     "leaves",
     "load_settings",
     "takes",

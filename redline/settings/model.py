@@ -137,6 +137,18 @@ class ConsoleSettings(_Group):
     enabled: bool = Field(default=True, description="Whether the console is served.")
 
 
+class WatchdogSettings(_Group):
+    """What happens when a plugin's validator, or anything else, holds the event loop."""
+
+    seconds: Real = Field(
+        default=30.0,
+        ge=0,
+        le=3600,
+        description="How long the loop may be held before that is logged with the culprit, and /health/live fails; 0 watches nothing.",
+    )
+    abort: bool = Field(default=False, description="Whether the process ends then, with 1, for a supervisor to start another.")
+
+
 class Settings(BaseSettings, _Group):
     """All settings. Made by :func:`redline.settings.load_settings`; made directly, it takes its arguments and reads nothing else."""
 
@@ -147,6 +159,9 @@ class Settings(BaseSettings, _Group):
     log_level: Level = Field(default="INFO", description=f"What is logged: {', '.join(LEVELS)}.")
     eventlog: EventLog = Field(
         default="memory://", description="Where events are kept. memory:// is this process: its history is gone when it stops."
+    )
+    plugins_path: Annotated[tuple[Path, ...], Takes("a list of folders")] = Field(
+        default=(), description="Folders that pip install --target filled, whose plugins count besides those of the environment."
     )
     heartbeat_seconds: Real = Field(default=15.0, ge=0.05, le=300, description="The time between a stream's heartbeats.")
     retry_milliseconds: Whole = Field(
@@ -162,6 +177,7 @@ class Settings(BaseSettings, _Group):
     limits: LimitSettings = LimitSettings()
     cors: CorsSettings = CorsSettings()
     console: ConsoleSettings = ConsoleSettings()
+    watchdog: WatchdogSettings = WatchdogSettings()
 
     _warnings: tuple[str, ...] = PrivateAttr(default=())
 

@@ -23,9 +23,12 @@ from redline.clock import SystemClock
 from redline.discovery import installed
 from redline.errors import StartupError
 from redline.eventlog.memory import MemoryLog, Retention
-from redline.kinds.registry import load_kinds
+from redline.folders import search
+from redline.kinds.registry import GROUP, load_kinds
+from redline.kinds.watch import Watch
 from redline.metrics import Metrics
 from redline.publisher import Publisher
+from redline.watchdog import Watchdog
 from redline.web.catalog import catalog
 from redline.web.console import console
 from redline.web.cors import allow_origins
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from redline.clock import Clock
     from redline.discovery import EntryPointSource
     from redline.eventlog.contract import EventLog
+    from redline.kinds.registry import KindRegistry
     from redline.settings import Settings
 
 _logger = logging.getLogger(__name__)
@@ -53,15 +57,18 @@ def create_app(
 ) -> Sanic[Config, Any]:
     """Return the application for ``settings``.
 
-    ``plugins`` is where kinds come from, ``clock`` where time does, ``log`` the event log in place of the one that the settings name.
-    Raises :class:`redline.errors.StartupError` (plugins at fault, no key) with a line that says what to do.
+    ``plugins`` is where kinds come from besides the settings' folders, ``clock`` where time does, ``log`` the event log in place of the one
+    that the settings name. Raises :class:`redline.errors.StartupError` (plugins at fault, no key) with a line that says what to do.
     """
     clock = clock or SystemClock()
-    kinds = load_kinds(plugins)
+    kinds = _kinds(settings, plugins)
     metrics = Metrics(kinds.names())
+    watch = Watch(metrics)
+    watchdog = Watchdog(watch, metrics, seconds=settings.watchdog.seconds, abort=settings.watchdog.abort)
     verifier = TokenVerifier(key_ring(settings), token_rules(settings), clock)
     broker = Broker(log or MemoryLog(_retention(settings), clock, metrics), _limits(settings), clock, metrics)
-    service = Service(settings, clock, metrics, kinds, verifier, broker, Publisher(kinds, broker, clock, metrics))
+    publisher = Publisher(kinds, broker, clock, metrics, watch)
+    service = Service(settings, clock, metrics, kinds, verifier, broker, publisher, watchdog)
 
     app: Sanic[Config, Any] = Sanic(
         f"redline-{secrets.token_hex(4)}",
@@ -80,6 +87,7 @@ def create_app(
     @app.before_server_start
     async def start(_: Sanic[Config, Any]) -> None:
         await broker.start()
+        watchdog.start()
 
     @app.before_server_stop
     async def drain(_: Sanic[Config, Any]) -> None:
@@ -96,8 +104,19 @@ def create_app(
     async def close(_: Sanic[Config, Any]) -> None:
         await end_streams()  # once more: one may have been on its way in when the others were told
         await broker.close()
+        watchdog.stop()
 
     return app
+
+
+def _kinds(settings: Settings, environment: EntryPointSource) -> KindRegistry:
+    """Return the kinds of the environment and of the folders that the settings name; raises ``StartupError`` with every fault."""
+    found = search(settings.plugins_path, GROUP, environment)
+    for warning in found.warnings:
+        _logger.warning("%s", warning)
+    if found.faults:
+        raise StartupError("\n".join(found.faults))
+    return load_kinds(found.source)
 
 
 def key_ring(settings: Settings) -> KeyRing:

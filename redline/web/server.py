@@ -78,6 +78,7 @@ async def running(app: Sanic[Config, Any], settings: Settings, *, own_process: b
     url = url_of(bound)
     if own_process:
         optimise(app)
+        app.ctx.service.watchdog.own_process()
     server: Any = await app.create_server(
         sock=bound,
         protocol=Connection,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from redline.metrics import Metrics
     from redline.publisher import Publisher
     from redline.settings import Settings
+    from redline.watchdog import Watchdog
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Service:
     verifier: TokenVerifier
     broker: Broker
     publisher: Publisher
+    watchdog: Watchdog
 
 
 def service_of(request: Request) -> Service:
