@@ -12,7 +12,7 @@ from redline.catalogue.control import CONTROL_EVENTS, CURSOR
 from redline.catalogue.describe import encoded
 from redline.catalogue.events import envelope_name, example_envelope, publish_name, reference, schemas
 from redline.catalogue.parameters import PUBLISH_QUERY, STREAM_QUERY
-from redline.catalogue.schema import points
+from redline.catalogue.schema import misleads
 
 if TYPE_CHECKING:
     from redline.catalogue.control import ControlEvent
@@ -101,7 +101,7 @@ def _sent(kind: RegisteredKind) -> dict[str, Any]:
         "headers": _headers(kind.name, event_id="always"),
         "payload": reference(envelope_name(kind.name)),
     }
-    if kind.policy.example is not None and not points(kind.policy.example):
+    if kind.policy.example is not None and not misleads(kind.policy.example):
         message["examples"] = [{"name": "example", "payload": example_envelope(kind)}]
     return message
 
@@ -113,7 +113,7 @@ def _received(kind: RegisteredKind) -> dict[str, Any]:
         "description": kind.policy.description,
         "payload": reference(publish_name(kind.name)),
     }
-    if kind.policy.example is not None and not points(kind.policy.example):
+    if kind.policy.example is not None and not misleads(kind.policy.example):
         message["examples"] = [{"name": "example", "payload": {"kind": kind.name, "data": kind.policy.example}}]
     return message
 

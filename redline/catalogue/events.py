@@ -54,11 +54,12 @@ def example_envelope(kind: RegisteredKind) -> dict[str, Any]:
     return {"id": EXAMPLE_ID, "kind": kind.name, "org": EXAMPLE_ORG, "at": EXAMPLE_AT, "data": kind.policy.example}
 
 
-def _payload(kind: RegisteredKind, *, draft7: bool) -> Any:  # noqa: ANN401 - a schema is a boolean or an object
+def _payload(kind: RegisteredKind, *, draft7: bool) -> dict[str, Any]:
     schema = embedded(parsed(kind.schema_json), _SCHEMAS + kind.name, draft7=draft7)
     if schema is None:
         return {"description": f"What this document cannot say of it, GET /v1/kinds/{kind.name} does: any JSON, as far as this goes."}
-    return schema
+    # AsyncAPI takes no boolean at this place.
+    return schema if isinstance(schema, dict) else {} if schema else {"not": {}}
 
 
 def _envelope(kind: RegisteredKind) -> dict[str, Any]:

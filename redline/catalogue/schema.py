@@ -29,6 +29,10 @@ _ELSEWHERE: Final = frozenset({"$anchor", "$dynamicAnchor", "$dynamicRef", "$id"
 """Keywords that change where a reference leads."""
 
 
+_TRIPS: Final = frozenset({"$ref", "toString", "valueOf"})
+"""Keys of plain values that readers of documents take for a reference, or (those written in JavaScript) for a function."""
+
+
 def _text(value: object) -> bool:
     return isinstance(value, str)
 
@@ -62,12 +66,12 @@ _PLAIN: Final[Mapping[str, Callable[[object], bool]]] = {
     ),
     "multipleOf": lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value > 0,
     "required": _names,
-    "dependentRequired": lambda value: isinstance(value, dict) and all(_names(item) for item in value.values()),
+    "dependentRequired": lambda value: isinstance(value, dict) and all(map(_names, value.values())) and not misleads(value),
     "type": _type,
-    "enum": lambda value: isinstance(value, list) and bool(value) and not points(value),
-    "const": lambda value: not points(value),
-    "default": lambda value: not points(value),
-    "examples": lambda value: isinstance(value, list) and not points(value),
+    "enum": lambda value: isinstance(value, list) and bool(value) and not misleads(value),
+    "const": lambda value: not misleads(value),
+    "default": lambda value: not misleads(value),
+    "examples": lambda value: isinstance(value, list) and not misleads(value),
 }
 """What stands in a schema and is no schema, with what its value must be (validation vocabulary, §6 and §9)."""
 _NOT_IN_DRAFT_7: Final = frozenset({"maxContains", "minContains", "unevaluatedItems", "unevaluatedProperties"})
@@ -88,12 +92,12 @@ def list_of(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def points(value: object) -> bool:
-    """Tell whether a plain JSON value holds what a reader of the document would take for a reference, or lies too deep to tell."""
+def misleads(value: object) -> bool:
+    """Tell whether a plain JSON value holds what a reader of the document could take for something else, or lies too deep to tell."""
     waiting = [(value, 0)]
     while waiting:
         one, depth = waiting.pop()
-        if depth > DEEPEST or (isinstance(one, dict) and isinstance(one.get("$ref"), str)):
+        if depth > DEEPEST or (isinstance(one, dict) and not _TRIPS.isdisjoint(one)):
             return True
         if isinstance(one, dict | list):
             waiting.extend((inner, depth + 1) for inner in (one.values() if isinstance(one, dict) else one))
@@ -181,7 +185,7 @@ class _Embedding:
             return self.schema(value, depth)
         if keyword in _LIST and isinstance(value, list) and value:
             return [self.schema(item, depth) for item in value]
-        if keyword in _MAP and isinstance(value, dict):
+        if keyword in _MAP and isinstance(value, dict) and "$ref" not in value:  # a name here, and a reference to many a reader
             return {name: self.schema(item, depth) for name, item in value.items()}
         if keyword in _PLAIN and _PLAIN[keyword](value):
             return value

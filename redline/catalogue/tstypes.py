@@ -24,6 +24,13 @@ _ANY_OBJECT: Final = "{ [key: string]: unknown }"
 _ANY_ARRAY: Final = "Array<unknown>"
 _PRIMITIVES: Final = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean", "null": "null"}
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*", re.ASCII)
+_INHERITED: Final = frozenset(
+    {
+        *("__proto__", "constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf"),
+        *("__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"),
+    }
+)
+"""What every object has already: where such a key is absent, a page finds JavaScript's own there."""
 _SAFE: Final = 2**53
 _INDENT: Final = "  "
 
@@ -155,7 +162,7 @@ class _Declarations:
         ]
         unions = [union for union in unions if union != UNKNOWN]
         own = self._own(schema, depth, indent)
-        parts = unions if unions and own in {UNKNOWN, _ANY_OBJECT, _ANY_ARRAY} else [own, *unions]
+        parts = list(dict.fromkeys(unions if unions and own in {UNKNOWN, _ANY_OBJECT, _ANY_ARRAY} else [own, *unions]))
         return parts[0] if len(parts) == 1 else " & ".join(f"({part})" for part in parts)
 
     def _own(self, schema: dict[str, Any], depth: int, indent: str) -> str:
@@ -195,7 +202,9 @@ class _Declarations:
             member = properties.get(name, True)
             if isinstance(member, dict) and isinstance(member.get("description"), str):
                 lines += comment(member["description"], inner)
-            lines.append(f"{inner}{key(name)}{'' if name in required else '?'}: {self._type(member, depth + 1, inner)};")
+            optional = name not in required
+            text = UNKNOWN if optional and name in _INHERITED else self._type(member, depth + 1, inner)
+            lines.append(f"{inner}{key(name)}{'?' if optional else ''}: {text};")
         if not closed:
             # Not additionalProperties' own type: an index has to admit the declared properties as well.
             lines.append(f"{inner}[key: string]: unknown;")
