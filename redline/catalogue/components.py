@@ -66,7 +66,7 @@ def error_responses() -> dict[str, Any]:
     """Return an answer for each status that an error has, by name: ``Error404``."""
     said: dict[int, dict[str, str]] = {}
     for error in error_classes():
-        said.setdefault(error.status, {})[error.code] = (error.__doc__ or "").partition("\n")[0]
+        said.setdefault(error.status, {})[error.code] = (error.__doc__ or "").partition("\n")[0].replace("``", "")
     found: dict[str, Any] = {}
     for status, codes in said.items():
         response: dict[str, Any] = {

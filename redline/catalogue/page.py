@@ -101,6 +101,10 @@ def _operation(openapi: Mapping[str, Any], path: str, method: str, operation: Ma
         types = ", ".join(_code(media_type) for media_type in found.get("content", {}))
         answers.append((_code(status), escape(found["description"]).replace("\n", "<br>"), types or "no body"))
     yield from _table(("status", "when", "type"), answers)
+    for response in operation["responses"].values():
+        for content in response.get("content", {}).values():
+            if "example" in content:
+                yield f"<h4>Example</h4>\n{_pre(content['example'])}"
     yield "</article>"
 
 
@@ -128,9 +132,9 @@ def _errors(openapi: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _table(head: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """Yield a table; ``rows`` are markup already."""
+    """Yield a table; ``rows`` are markup already. What scrolls must be reachable by keyboard."""
     yield (
-        '<div class="scroll"><table>\n<thead><tr>'
+        '<div class="scroll" tabindex="0"><table>\n<thead><tr>'
         + "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
         + "</tr></thead>\n<tbody>"
     )
@@ -155,5 +159,4 @@ def _code(text: str) -> str:
 
 
 def _pre(text: str) -> str:
-    # A region that scrolls must be reachable by keyboard.
     return f'<pre tabindex="0"><code>{escape(text)}</code></pre>'

@@ -6,6 +6,8 @@ The law of these tests: a type may be too wide, and never refuses what its schem
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +113,14 @@ def test_a_wrong_use_is_refused_line_by_line(tsc: Compiler) -> None:
     expected = CONSUMER.count("@ts-expect-error")
     bare = "\n".join(line for line in CONSUMER.splitlines() if "@ts-expect-error" not in line)
     assert len({complaint.partition("):")[0].partition(",")[0] for complaint in tsc(types=types(load_kinds()), consumer=bare)}) == expected
+
+
+def test_what_the_readme_shows_compiles(tsc: Compiler) -> None:
+    (shown,) = re.findall(r"^```ts\n(.*?)^```", (Path(__file__).parents[2] / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    given = (
+        "declare const stream: EventSource\ndeclare function show(x: number): void\ndeclare function reload(x: 'evicted' | 'unknown'): 0\n"
+    )
+    assert tsc(types=types(load_kinds()), readme=shown.replace("./redline", "./types") + given + "export { title }\n") == []
 
 
 def test_with_no_kind_installed_there_is_no_event(tsc: Compiler) -> None:
