@@ -149,6 +149,12 @@ class WatchdogSettings(_Group):
     abort: bool = Field(default=False, description="Whether the process ends then, with 1, for a supervisor to start another.")
 
 
+class DocsSettings(_Group):
+    """The API's description at /docs."""
+
+    enabled: bool = Field(default=True, description="Whether the documentation page and its OpenAPI document are served.")
+
+
 class Settings(BaseSettings, _Group):
     """All settings. Made by :func:`redline.settings.load_settings`; made directly, it takes its arguments and reads nothing else."""
 
@@ -178,6 +184,7 @@ class Settings(BaseSettings, _Group):
     cors: CorsSettings = CorsSettings()
     console: ConsoleSettings = ConsoleSettings()
     watchdog: WatchdogSettings = WatchdogSettings()
+    docs: DocsSettings = DocsSettings()
 
     _warnings: tuple[str, ...] = PrivateAttr(default=())
 
