@@ -6,12 +6,13 @@ The law of this module: it looks at this machine and asks no service; a plugin t
 from __future__ import annotations
 
 import json
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from redline.cli.options import FAILED
-from redline.cli.outcome import printable
+from redline.cli.options import FAILED, USAGE
+from redline.cli.outcome import fail, printable
 
 if TYPE_CHECKING:
     from redline.discovery import Fault
@@ -21,11 +22,27 @@ if TYPE_CHECKING:
 def kinds(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    export: Annotated[Path | None, typer.Option("--export", metavar="DIR", help="Write each kind's schema to DIR/<kind>.json.")] = None,
+    against: Annotated[
+        Path | None, typer.Option("--against", metavar="DIR", help="Compare the installed kinds with the exports in DIR.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--kind", metavar="KIND", help="Export or compare this kind alone, or those of a prefix.*; may be repeated."),
+    ] = None,
 ) -> None:
     """List the event kinds that are installed, who brought each, and what is wrong with those that cannot be used.
 
-    Exits with 1 where any cannot.
+    Exits with 1 where any cannot. With --against: 1 where anything that was taken or documented no longer is, else 2 where that cannot be
+    judged, else 0.
     """
+    if export is not None or against is not None:
+        from redline.cli import schemas  # noqa: PLC0415 - heavy
+
+        schemas.run(export, against, only or (), as_json=as_json)
+        return
+    if only:
+        fail("--kind goes with --export or --against", USAGE)
     from redline.kinds.registry import survey_kinds  # noqa: PLC0415 - heavy
 
     registry, faults = survey_kinds()
