@@ -10,7 +10,7 @@ from typing import Final
 
 from redline.kinds.compatibility.reading import Unclear
 
-MOST_STEPS: Final = 20_000
+MOST_STEPS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
