@@ -7,6 +7,7 @@ from redline.testing.clock import ManualClock
 from redline.testing.connection import PATIENCE, StreamConnection
 from redline.testing.events import EventParser, StreamEvent
 from redline.testing.service import READ_AND_PUBLISH, RunningService, serving
+from redline.testing.stand_in import check_kind
 
 __all__ = [
     "PATIENCE",
@@ -16,5 +17,6 @@ __all__ = [
     "RunningService",
     "StreamConnection",
     "StreamEvent",
+    "check_kind",
     "serving",
 ]
