@@ -149,10 +149,10 @@ class Containment:
         """Return nothing where one member takes the case, or what stands in the way of the member that comes nearest to it."""
         doubt: list[Finding] = []
         near: list[list[Finding]] = []
-        for member in members:
+        for index, member in enumerate(members):
             findings = self.fits(case, member, at)
             if not findings:
-                others = [other for other in members if other is not member]
+                others = [*members[:index], *members[index + 1 :]]
                 if not alone or all(self._separation.apart(case, other) for other in others):
                     return []
                 doubt = [Finding(at.place, "whether exactly one member of the union (oneOf) fits cannot be told", None)]

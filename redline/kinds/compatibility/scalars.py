@@ -56,7 +56,8 @@ def values_of(case: Case) -> list[Any] | None:
             listed = values if listed is None else [value for value in listed if value_key(value) in keys]
     if listed is None:
         return [value for name in sorted(types) for value in _FEW[name]] if types <= _FEW.keys() else None
-    return [value for value in listed if type_of(value) in types]
+    unique = {value_key(value): value for value in listed if type_of(value) in types}  # 1 and 1.0 are one value
+    return list(unique.values())
 
 
 def shown(value: object) -> str:

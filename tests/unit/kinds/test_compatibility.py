@@ -196,6 +196,18 @@ COMPATIBLE: dict[str, tuple[Any, Any, list[str]]] = {
     ),
 }
 
+EQUALS = {"enum": [1, 1.0, 1]}
+COMPATIBLE["a value that is listed twice"] = (
+    thing(a=EQUALS),
+    thing(a={"anyOf": [{"const": 1}, {"enum": [1, 2]}]}),
+    ["/a: takes 2 as well (enum)"],
+)
+BREAKING["a value that is listed twice is refused"] = (
+    thing(a=EQUALS),
+    thing(a={"anyOf": [TEXT, {"const": 2}]}),
+    "/a: no longer takes 1 (union)",
+)
+
 UNJUDGED: dict[str, tuple[Any, Any, str]] = {
     "another pattern": (thing(a={**TEXT, "pattern": "^x"}), thing(a={**TEXT, "pattern": "^[xy]"}), "/a: the pattern is '^[xy]', was '^x'"),
     "a new condition": (
@@ -232,6 +244,7 @@ UNJUDGED: dict[str, tuple[Any, Any, str]] = {
         "/: its dialect",
     ),
     "an id within": (thing(a=TEXT), thing(a={"$id": "urn:x", **WHOLE}), "/a: a part with an $id"),
+    "exactly one of two that are the same": (thing(a=TEXT), thing(a={"oneOf": [True, True]}), "/a: whether exactly one member"),
     "exactly one of several that overlap": (
         thing(a=TEXT),
         thing(a={"oneOf": [TEXT, {"minLength": 3}]}),
