@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redline.kinds.compatibility.findings import At, Finding
 from redline.kinds.compatibility.parts import Parts, key_schemas, matches
-from redline.kinds.compatibility.reading import Node, Unclear, same
+from redline.kinds.compatibility.reading import Node, Unclear, once, same
 from redline.kinds.compatibility.scalars import NUMERIC, pattern_doubt, scalar_losses, shown, types_of, values_of
 from redline.kinds.compatibility.separation import Separation
 from redline.kinds.compatibility.words import JUDGED, is_note, value_key
@@ -46,6 +46,7 @@ class Containment:
     def fits(self, older: tuple[Schema | Node, ...], newer: Schema, at: At) -> list[Finding]:
         """Return what stands in the way of: whatever fits all of ``older`` fits ``newer``. Raises :class:`Unclear` when out of budget."""
         self._budget.spend()
+        older = once(older)
         if any(not isinstance(schema, Node) and same(schema, self._old, newer, self._new) for schema in older):
             return []
         key = (*(id(self._old.target(schema)) for schema in older), id(self._new.target(newer)), at.documents)

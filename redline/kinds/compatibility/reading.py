@@ -5,7 +5,7 @@ The law of this module: it changes no meaning. What cannot be taken apart withou
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from urllib.parse import unquote
 
 from redline.kinds.compatibility.words import ALL_TYPES, ATOMS, WITH_NAMED, WITH_SCHEMA, WITH_SCHEMAS, is_note, is_shaped, value_key
@@ -19,6 +19,8 @@ Case: TypeAlias = "tuple[Node, ...]"
 
 MOST_CASES: Final = 64
 """Combinations of unions in one place."""
+_Part = TypeVar("_Part")
+
 _MOST_LINKS: Final = 16
 DIALECTS: Final = frozenset({None, "https://json-schema.org/draft/2020-12/schema", "https://json-schema.org/draft/2020-12/schema#"})
 
@@ -145,7 +147,7 @@ class Document:
         A ``oneOf`` counts as ``anyOf`` here, so the cases may take more than the schemas do. Raises :class:`Unclear`.
         """
         cases: list[Case] = [()]
-        for schema in schemas:
+        for schema in once(schemas):
             for node, led in self.nodes(schema, seen):
                 ways: list[Case] = [(node,)]
                 for word in ("anyOf", "oneOf") if schema is not node else ():
@@ -153,7 +155,12 @@ class Document:
                         members = [case for member in node.words[word] for case in self.cases((member,), led)]
                         ways = _products(ways, members)
                 cases = _products(cases, ways)
-        return cases
+        return [once(case) for case in cases]
+
+
+def once(parts: Iterable[_Part]) -> tuple[_Part, ...]:
+    """Return each of several parts of schemas once: without that, what recurs grows from level to level."""
+    return tuple({id(part): part for part in parts}.values())
 
 
 def _products(first: list[Case], second: list[Case]) -> list[Case]:

@@ -332,6 +332,12 @@ def test_what_would_take_forever_is_given_up() -> None:
     assert compare(wide, TEXT)[0].verdict is Verdict.UNJUDGED
 
 
+def test_what_recurs_does_not_grow_from_level_to_level() -> None:
+    old = {"additionalProperties": {"$ref": "#", "if": {"type": "string"}, "then": {"maxLength": 3}}, "maxLength": 9}
+    assert compare(old, {"oneOf": [old, True]})
+    assert compare({"anyOf": [old]}, {"anyOf": [{**old, "maxLength": 10}]})
+
+
 # Kinds as pydantic makes them.
 
 
