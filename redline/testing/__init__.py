@@ -22,6 +22,7 @@ __all__ = [
     "RunningService",
     "StreamConnection",
     "StreamEvent",
+    "check_kind",
     "serving",
 ]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typer.testing import Result
 
 SECRET = "a secret of these tests, of 32 bytes or more"
-COMMANDS = ["serve", "demo", "publish", "tail", "kinds", "check", "token mint", "token inspect"]
+COMMANDS = ["serve", "demo", "publish", "tail", "kinds", "new-kind", "check", "token mint", "token inspect"]
 
 
 class Empty(Payload):
