@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 
 from redline import EventKind, ModelKind, PayloadError
 from redline.kinds.contract import check_name
+from redline.testing import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,6 +151,11 @@ def test_a_kind_is_what_its_entry_point_says(name: str) -> None:
     assert kind.policy.description
     assert kind.policy.version.count(".") == 2
     assert kind.policy.example is not None
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_a_kind_keeps_every_promise(name: str) -> None:
+    check_kind(kind_of(name), examples=list(TABLES.get(name, {}).get("payloads", {}).values()))
 
 
 @pytest.mark.parametrize("name", INSTALLED)
