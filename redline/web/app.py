@@ -36,6 +36,8 @@ from redline.web.service import Service
 from redline.web.stream import streams
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redline.auth.keys import Key
     from redline.clock import Clock
     from redline.discovery import EntryPointSource
@@ -49,18 +51,25 @@ _DRAIN_SECONDS: Final = 3.0
 
 
 def create_app(
-    settings: Settings, *, plugins: EntryPointSource = installed, clock: Clock | None = None, log: EventLog | None = None
+    settings: Settings,
+    *,
+    plugins: EntryPointSource = installed,
+    clock: Clock | None = None,
+    log: EventLog | None = None,
+    around_log: Callable[[EventLog], EventLog] | None = None,
 ) -> Sanic[Config, Any]:
     """Return the application for ``settings``.
 
-    ``plugins`` is where kinds come from, ``clock`` where time does, ``log`` the event log in place of the one that the settings name.
+    ``plugins`` is where kinds come from, ``clock`` where time does, ``log`` the event log in place of the one that the settings name;
+    ``around_log`` is given the log and returns what to use instead, which is how tests put faults between the service and it.
     Raises :class:`redline.errors.StartupError` (plugins at fault, no key) with a line that says what to do.
     """
     clock = clock or SystemClock()
     kinds = load_kinds(plugins)
     metrics = Metrics(kinds.names())
     verifier = TokenVerifier(key_ring(settings), token_rules(settings), clock)
-    broker = Broker(log or MemoryLog(_retention(settings), clock, metrics), _limits(settings), clock, metrics)
+    log = log or MemoryLog(_retention(settings), clock, metrics)
+    broker = Broker(log if around_log is None else around_log(log), _limits(settings), clock, metrics)
     service = Service(settings, clock, metrics, kinds, verifier, broker, Publisher(kinds, broker, clock, metrics))
 
     app: Sanic[Config, Any] = Sanic(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from redline.testing.kinds.places import Place
     from redline.testing.kinds.subject import Subject
 
-_EXAMPLES = 200
+_EXAMPLES = 100
 _DEPTH = 3
 _SEED = 20_261_122
 _NUMBERS: tuple[float, ...] = (0, 1, -1, 2**31, 2**53, 2**63 - 1, -(2**63), 2**64 - 1, 0.0, -0.0, 0.1, 5e-324, 1.7e308, -1e-9)
