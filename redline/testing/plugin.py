@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from redline.discovery import EntryPointSource
     from redline.testing.clock import MovableClock
     from redline.testing.finite import FiniteApp
-    from redline.testing.live import LiveService, LiveStream
+    from redline.testing.live import LiveService
+    from redline.testing.remote import LiveStream
 
 
 @pytest.fixture

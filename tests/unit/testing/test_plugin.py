@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[3] / "README.md").read_text()
-SECTION = re.search(r"^## Testing your product\n(.*?)(?=^## )", README, re.DOTALL | re.MULTILINE)
+ROOT = Path(__file__).parents[3]
+SECTION = (ROOT / "README.md").read_text().partition("\n## Testing your product\n")[2].partition("\n## ")[0]
+PAGE = (ROOT / "tests" / "README.md").read_text()
 pytestmark = pytest.mark.timeout(300)  # a new process imports everything, on a slow machine perhaps
 
 IDLE = """
@@ -134,12 +135,22 @@ def test_a_broken_kind_fails_its_test_with_a_list(tmp_path: Path) -> None:
     assert re.search(r"AssertionError: test\.broken: \d+ things are wrong with this kind", said), said
 
 
-def test_the_readmes_tests_pass_as_they_stand(tmp_path: Path) -> None:
-    assert SECTION is not None
-    blocks = re.findall(r"^```python\n(.*?)^```", SECTION[1], re.DOTALL | re.MULTILINE)
-    assert blocks
-    assert len(blocks[0].splitlines()) <= 10, "a complete test in ten lines"
-    said = run(tmp_path, **{f"test_readme_{number}": block for number, block in enumerate(blocks)})
+def blocks_of(page: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+
+
+def test_the_readme_shows_a_complete_test_in_ten_lines() -> None:
+    assert len(blocks_of(SECTION)[0].splitlines()) <= 10
+
+
+@pytest.mark.parametrize(
+    ("page", "arguments"),
+    [(SECTION, ()), (PAGE, ("-W", "ignore::DeprecationWarning"))],  # which sanic-testing brings
+    ids=["README.md", "tests/README.md"],
+)
+def test_the_tests_on_the_pages_pass_as_they_stand(page: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    blocks = blocks_of(page)
+    said = run(tmp_path, *arguments, **{f"test_readme_{number}": block for number, block in enumerate(blocks)})
     passed = re.search(r"(\d+) passed", said)
     assert passed is not None
     assert int(passed[1]) == "".join(blocks).count("def test_") >= len(blocks), "each block has a test, and each was run"
