@@ -116,6 +116,13 @@ def survey_kinds(source: EntryPointSource = installed) -> tuple[KindRegistry, li
     return KindRegistry(kinds.values()), faults
 
 
+def examine(found: Found) -> tuple[RegisteredKind | None, tuple[Fault, ...]]:
+    """Return one plugin's kind as it would be registered, or what keeps it from that: what the start asks of each. Never raises."""
+    check = _Check(found)
+    kind = check.run()
+    return kind, tuple(check.faults)
+
+
 def clean_json(result: object, most: int) -> bytes:
     """Return ``result`` if it is what :meth:`EventKind.validate` promises, in at most ``most`` bytes.
 

@@ -42,6 +42,8 @@ from redline.web.service import Service
 from redline.web.stream import streams
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redline.auth.keys import Key
     from redline.clock import Clock
     from redline.discovery import EntryPointSource
@@ -56,12 +58,18 @@ _DRAIN_SECONDS: Final = 3.0
 
 
 def create_app(
-    settings: Settings, *, plugins: EntryPointSource = installed, clock: Clock | None = None, log: EventLog | None = None
+    settings: Settings,
+    *,
+    plugins: EntryPointSource = installed,
+    clock: Clock | None = None,
+    log: EventLog | None = None,
+    around_log: Callable[[EventLog], EventLog] | None = None,
 ) -> Sanic[Config, Any]:
     """Return the application for ``settings``.
 
     ``plugins`` is where kinds come from besides the settings' folders, ``clock`` where time does, ``log`` the event log in place of the one
-    that the settings name. Raises :class:`redline.errors.StartupError` (plugins at fault, no key) with a line that says what to do.
+    that the settings name; ``around_log`` is given the log and returns what to use instead, which is how tests put faults between the
+    service and it. Raises :class:`redline.errors.StartupError` (plugins at fault, no key) with a line that says what to do.
     """
     clock = clock or SystemClock()
     kinds = _kinds(settings, plugins)
@@ -69,7 +77,8 @@ def create_app(
     watch = Watch(metrics)
     watchdog = Watchdog(watch, metrics, seconds=settings.watchdog.seconds, abort=settings.watchdog.abort)
     verifier = TokenVerifier(key_ring(settings), token_rules(settings), clock)
-    broker = Broker(log or MemoryLog(_retention(settings), clock, metrics), _limits(settings), clock, metrics)
+    log = log or MemoryLog(_retention(settings), clock, metrics)
+    broker = Broker(log if around_log is None else around_log(log), _limits(settings), clock, metrics)
     publisher = Publisher(kinds, broker, clock, metrics, watch)
     service = Service(settings, clock, metrics, kinds, verifier, broker, publisher, watchdog)
 

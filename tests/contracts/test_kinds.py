@@ -24,6 +24,7 @@ from redline import EventKind, ModelKind, PayloadError
 from redline.folders import search
 from redline.kinds.contract import check_name
 from redline.kinds.registry import GROUP, KindRegistry, load_kinds
+from redline.testing import check_kind
 from tests.plugins.install import BADGE_KINDS, forgotten, pip_install
 
 if TYPE_CHECKING:
@@ -184,6 +185,11 @@ def test_a_kind_is_what_its_entry_point_says(name: str) -> None:
     assert kind.policy.description
     assert kind.policy.version.count(".") == 2
     assert kind.policy.example is not None
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_kind_keeps_every_promise(name: str) -> None:
+    check_kind(kind_of(name), examples=list(TABLES.get(name, {}).get("payloads", {}).values()))
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -17,8 +17,8 @@ from sanic import Sanic
 from redline.clock import SystemClock
 from redline.settings import load_settings
 from redline.testing import EventParser, ManualClock, RunningService
+from redline.testing.flooding import stuck_reader
 from redline.web.app import create_app
-from tests.service.flooding import go_on, stuck_reader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -129,7 +129,7 @@ async def test_a_slow_reader_gets_everything() -> None:
     async with under_uvicorn(history=history, limits={"write_buffer_bytes": 4096}) as service:
         stream = await stuck_reader(service, service.token())
         last = (await service.publish_many(500))[-1]
-        go_on(stream)
+        stream.go_on()
         await stream.read_until(lambda self: self.parser.last_event_id == last)
         numbers = [int(event.last_event_id.rpartition("-")[2]) for event in stream.events]
         assert numbers == list(range(len(numbers)))
