@@ -100,10 +100,13 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
-    """Run a service for the commands that call one."""
-    with process("serve") as running:
-        yield url_of(running)
-        stopped(running)
+    """Run a service for the commands that call one, for as long as they take on whatever machine."""
+    with spawned([REDLINE, "serve"], environment()) as running:
+        try:
+            yield url_of(running)
+            stopped(running)
+        finally:
+            running.kill()
 
 
 @pytest.fixture
