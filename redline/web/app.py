@@ -32,7 +32,7 @@ from redline.web.cors import allow_origins
 from redline.web.errors import EnvelopeErrorHandler
 from redline.web.events import events
 from redline.web.health import health
-from redline.web.service import Service
+from redline.web.service import Service, give
 from redline.web.stream import streams
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
+API: Final = (streams, events, catalog)
+"""What Redline is for: every path of it begins with ``/v1/``."""
+OPERATIONS: Final = (health,)
 _DRAIN_SECONDS: Final = 3.0
 """How long a stop waits for streams to end: a stalled one is aborted after one second, so more than that is a fault."""
 
@@ -56,13 +59,7 @@ def create_app(
     ``plugins`` is where kinds come from, ``clock`` where time does, ``log`` the event log in place of the one that the settings name.
     Raises :class:`redline.errors.StartupError` (plugins at fault, no key) with a line that says what to do.
     """
-    clock = clock or SystemClock()
-    kinds = load_kinds(plugins)
-    metrics = Metrics(kinds.names())
-    verifier = TokenVerifier(key_ring(settings), token_rules(settings), clock)
-    broker = Broker(log or MemoryLog(_retention(settings), clock, metrics), _limits(settings), clock, metrics)
-    service = Service(settings, clock, metrics, kinds, verifier, broker, Publisher(kinds, broker, clock, metrics))
-
+    service = build_service(settings, plugins=plugins, clock=clock, log=log)
     app: Sanic[Config, Any] = Sanic(
         f"redline-{secrets.token_hex(4)}",
         config=_sanic_config(settings),
@@ -71,33 +68,49 @@ def create_app(
         dumps=orjson.dumps,
     )
     app.ctx.service = service
-    for blueprint in (streams, events, catalog, health):
+    for blueprint in (*API, *OPERATIONS):
         app.blueprint(blueprint)
     if settings.console.enabled:
         app.blueprint(console)
     allow_origins(app, settings.cors)
+    run_with(app, service)
+    return app
 
-    @app.before_server_start
-    async def start(_: Sanic[Config, Any]) -> None:
+
+def build_service(
+    settings: Settings, *, plugins: EntryPointSource = installed, clock: Clock | None = None, log: EventLog | None = None
+) -> Service:
+    """Return the parts of a service, wired to one another and to no application; takes and raises what :func:`create_app` does."""
+    clock = clock or SystemClock()
+    kinds = load_kinds(plugins)
+    metrics = Metrics(kinds.names())
+    verifier = TokenVerifier(key_ring(settings), token_rules(settings), clock)
+    broker = Broker(log or MemoryLog(_retention(settings), clock, metrics), _limits(settings), clock, metrics)
+    return Service(settings, clock, metrics, kinds, verifier, broker, Publisher(kinds, broker, clock, metrics))
+
+
+def run_with(app: Sanic[Any, Any], service: Service) -> None:
+    """Let ``service`` be what the routes of ``app`` work with, start when ``app`` starts, and stop with it."""
+    broker = service.broker
+    give(app, service)
+
+    async def start(_: Sanic[Any, Any]) -> None:
         await broker.start()
 
-    @app.before_server_stop
-    async def drain(_: Sanic[Config, Any]) -> None:
-        await end_streams()
-
-    async def end_streams() -> None:
+    async def drain(_: Sanic[Any, Any]) -> None:
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await broker.drain()
         except TimeoutError:
             _logger.error("%d streams did not end in time; they are cut.", len(broker))  # noqa: TRY400 - no traceback to show
 
-    @app.after_server_stop
-    async def close(_: Sanic[Config, Any]) -> None:
-        await end_streams()  # once more: one may have been on its way in when the others were told
+    async def close(app: Sanic[Any, Any]) -> None:
+        await drain(app)  # once more: one may have been on its way in when the others were told
         await broker.close()
 
-    return app
+    app.register_listener(start, "before_server_start")
+    app.register_listener(drain, "before_server_stop")
+    app.register_listener(close, "after_server_stop")
 
 
 def key_ring(settings: Settings) -> KeyRing:
