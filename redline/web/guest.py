@@ -37,12 +37,12 @@ def mount(app: Sanic[Any, Any], blueprints: Iterable[Blueprint], url_prefix: str
     paths: set[str] = set()
     for blueprint in blueprints:
         guest = Blueprint(f"redline_{blueprint.name}", url_prefix=url_prefix)
-        taken: dict[tuple[str, bool | None], set[str]] = {}
+        taken: dict[tuple[str, bool], set[str]] = {}
         # Sanic's blueprints keep their routes here until an application asks for them; tests/service/test_attach.py fails when that moves.
         for route in blueprint._future_routes:  # noqa: SLF001 - see above
             methods = set(route.methods or ())
             # A page whose links are relative has one address, with its slash.
-            strict = True if route.uri == "/" else route.strict_slashes
+            strict = route.uri == "/" or route.strict_slashes
             taken.setdefault((route.uri, strict), set()).update(methods)
             name = route.name.rpartition(".")[2]
             guest.route(route.uri, methods=methods, name=name, strict_slashes=strict, ignore_body=True)(
