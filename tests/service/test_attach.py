@@ -69,6 +69,13 @@ def token(**more: Any) -> str:  # noqa: ANN401 - a token's claims
     return mint_token(SECRET, **{"org": "acme", "scopes": "stream:read events:publish", "ttl": 3600.0, "clock": SystemClock(), **more})
 
 
+@pytest.fixture(autouse=True)
+def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take back what sanic-testing's clients change of Sanic for the whole process."""
+    monkeypatch.setattr(Sanic, "__call__", Sanic.__call__)
+    monkeypatch.setattr(Sanic, "test_mode", Sanic.test_mode)
+
+
 BEARER = {"Authorization": f"Bearer {token()}"}
 
 
@@ -432,7 +439,7 @@ def test_the_readmes_example_does_what_it_says(tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "shop.py").write_text(code.replace("port=8000", f"port={port}"))
     transport = httpx.HTTPTransport(retries=20)
-    with running([sys.executable, str(tmp_path / "shop.py")], tmp_path / "log") as program, httpx.Client(transport=transport) as http:
+    with running([sys.executable, str(tmp_path / "shop.py")], tmp_path / "log"), httpx.Client(transport=transport) as http:
         # Until it listens it is tried again and again.
         event_id = http.post(f"http://127.0.0.1:{port}/runs/run_7", timeout=LONGEST).json()["event"]
         url = f"http://127.0.0.1:{port}/live/v1/stream?follow=false&last_event_id=earliest"
