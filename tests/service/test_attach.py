@@ -241,6 +241,13 @@ def test_what_cannot_be_attached_is_refused(arguments: dict[str, Any], error: ty
         redline.attach(app, **{"settings": settings_of(), **arguments})
 
 
+def test_importing_redline_imports_no_sanic() -> None:
+    code = (
+        "import sys, redline; assert not {'sanic', 'httpx', 'pydantic'} & set(sys.modules); redline.attach; assert 'sanic' in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=LONGEST).returncode == 0
+
+
 def test_one_application_has_one_redline() -> None:
     app, attached = bare()
     with gone(app):
