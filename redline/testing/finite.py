@@ -113,6 +113,6 @@ def finite_app(
     app = create_app(loaded, plugins=plugins, clock=clock, around_log=around)
     unused = httpx.AsyncClient(verify=False)  # noqa: S501 - never used: the suite has its own clients
     try:
-        yield FiniteApp(app, RunningService("", app.ctx.service, clock, secret, unused, faults=Faults(logs[0])))
+        yield FiniteApp(app, RunningService("", app.ctx.redline_service, clock, secret, unused, faults=Faults(logs[0])))
     finally:
         Sanic.unregister_app(app)

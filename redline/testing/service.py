@@ -184,7 +184,7 @@ async def serving(
     made: list[RunningService] = []
     try:
         async with running(app, loaded) as url, http_client() as http:
-            made.append(RunningService(url, app.ctx.service, clock, secret, http, faults=Faults(logs[0])))
+            made.append(RunningService(url, app.ctx.redline_service, clock, secret, http, faults=Faults(logs[0])))
             yield made[0]
     finally:
         # Only now: a test may want to see how the service ends its streams.
