@@ -29,7 +29,7 @@ from prometheus_client.utils import floatToGoString
 from redline import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -58,6 +58,9 @@ OTHER = "other"
 
 _BUCKETS = (0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.01, 0.1, 1.0)
 
+_LATENCIES = (0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
 _M = TypeVar("_M", bound=MetricWrapperBase)
 
 
@@ -80,33 +83,34 @@ class Children(dict[str, _M], Generic[_M]):
 
 
 class Duration:
-    """How long something took, each time: how often in each bucket, and in all."""
+    """How long something took, each time (or how much it was): how often in each bucket, and in all."""
 
-    __slots__ = ("counts", "total")
+    __slots__ = ("bounds", "counts", "total")
 
-    def __init__(self) -> None:
-        """Begin at nothing."""
-        self.counts = [0] * (len(_BUCKETS) + 1)
+    def __init__(self, bounds: Sequence[float] = _BUCKETS) -> None:
+        """Begin at nothing; ``bounds`` are the buckets' upper ones."""
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    def observe(self, seconds: float) -> None:
-        """Count one."""
-        self.counts[bisect_left(_BUCKETS, seconds)] += 1
-        self.total += seconds
+    def observe(self, value: float) -> None:
+        """Count one, in seconds where it is a duration."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
 
 
 class _Histogram(Collector):
-    """A histogram with one label over plain numbers: the library's own takes 3 µs an observation, half of what a validation takes."""
+    """A histogram with one label, or none, over plain numbers: the library's own takes 3 µs an observation, half of what a validation takes."""
 
-    def __init__(self, name: str, documentation: str, label: str, durations: Mapping[str, Duration]) -> None:
-        self._name, self._documentation, self._labels = name, documentation, [label]
+    def __init__(self, name: str, documentation: str, label: str | None, durations: Mapping[str, Duration]) -> None:
+        self._name, self._documentation, self._labels = name, documentation, [] if label is None else [label]
         self._durations = durations
 
     def collect(self) -> Iterator[Metric]:
         family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
         for value, duration in self._durations.items():
-            bounds = [*map(floatToGoString, _BUCKETS), "+Inf"]
-            family.add_metric([value], list(zip(bounds, accumulate(duration.counts), strict=True)), duration.total)
+            bounds = [*map(floatToGoString, duration.bounds), "+Inf"]
+            family.add_metric([value] if self._labels else [], list(zip(bounds, accumulate(duration.counts), strict=True)), duration.total)
         yield family
 
 
@@ -157,6 +161,16 @@ class Metrics:
         self.log_bytes = Gauge("redline_log_bytes", "Bytes of the events that are retained.", registry=registry)
         evicted = Counter("redline_log_evicted", "Events that the log let go, by reason.", ["reason"], registry=registry)
         self.log_evicted = Children(evicted, EVICTION_REASONS)
+
+        self.log_append_seconds = Duration(_LATENCIES)
+        self.log_group_events = Duration(_SIZES)
+        self.log_follow_lag_seconds = Duration(_LATENCIES)
+        for name, documentation, measured in (
+            ("redline_log_append_seconds", "How long the log took to append what one request brought.", self.log_append_seconds),
+            ("redline_log_group_events", "Events that shared one commit, where the log commits in groups.", self.log_group_events),
+            ("redline_log_follow_lag_seconds", "From an event's commit to its org's streams, on this node.", self.log_follow_lag_seconds),
+        ):
+            registry.register(_Histogram(name, documentation, None, {"": measured}))
 
         Info("redline_build", "What is running.", registry=registry).info({"version": _version() if version is None else version})
         ProcessCollector(registry=registry)

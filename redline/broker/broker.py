@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from redline.broker.admission import Opening, Request, open_stream
@@ -56,7 +57,10 @@ class Broker:
 
     async def publish(self, drafts: Sequence[Draft]) -> list[Appended | RedlineError]:
         """Append to the log; for the answers see :meth:`EventLog.append`."""
-        return await self.log.append(drafts)
+        started = perf_counter()
+        answers = await self.log.append(drafts)
+        self._metrics.log_append_seconds.observe(perf_counter() - started)
+        return answers
 
     # Readers.
 

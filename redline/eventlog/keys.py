@@ -66,6 +66,23 @@ class IdempotencyKeys:
         self._uses.setdefault(org, OrderedDict())[key] = _Use(event_id, fingerprint, until)
         self._expiring.append((until, org))
 
+    def restore(self, org: OrgId, key: str, fingerprint: bytes, event_id: str, remaining: float) -> None:
+        """Hold a key of an earlier life for ``remaining`` seconds more; keys are restored in the order in which they end, before any other."""
+        until = self._clock.monotonic() + min(remaining, self._seconds)
+        uses = self._uses.setdefault(org, OrderedDict())
+        if key not in uses:
+            uses[key] = _Use(event_id, fingerprint, until)
+            self._expiring.append((until, org))
+
+    def forget(self, org: OrgId, key: str) -> None:
+        """Take back what :meth:`remember` was told: the event was not appended after all."""
+        uses = self._uses.get(org)
+        use = uses.pop(key, None) if uses is not None else None
+        if use is not None:
+            self._expiring.remove((use.until, org))
+            if not uses:
+                del self._uses[org]
+
     def purge(self) -> None:
         """Let go of every key whose window is over."""
         now = self._clock.monotonic()

@@ -11,13 +11,13 @@ from __future__ import annotations
 import heapq
 import logging
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from redline.errors import LogUnavailable, OverCapacity, RedlineError
 from redline.eventlog.contract import Appended, Tail
 from redline.eventlog.heaviest import Heaviest
 from redline.eventlog.keys import IdempotencyKeys
+from redline.eventlog.retention import Retention
 from redline.eventlog.stretch import Stretch
 
 if TYPE_CHECKING:
@@ -28,23 +28,12 @@ if TYPE_CHECKING:
     from redline.eventlog.contract import Bounds, Draft, Follower, Mark, Record
     from redline.metrics import Metrics
 
+__all__ = ["MemoryLog", "Retention"]
+
 _logger = logging.getLogger(__name__)
 
 _SWEEPS = 20
 _SWEEP_SECONDS = (0.05, 30.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How much is kept. ``seconds`` is the history's age; ``key_seconds`` the window of idempotency keys."""
-
-    events: int = 1000
-    seconds: float = 86_400.0
-    bytes: int = 8 * 1024 * 1024
-    total_bytes: int = 256 * 1024 * 1024
-    orgs: int = 100_000
-    key_seconds: float = 120.0
-    keys: int = 10_000
 
 
 class MemoryLog:

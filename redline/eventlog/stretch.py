@@ -22,6 +22,14 @@ def weight(envelope: Envelope) -> int:
     return len(envelope.data) + RECORD_OVERHEAD
 
 
+def new_epoch() -> str:
+    """Return a name for an unbroken stretch of an org's history, which was never given before and never will be.
+
+    60 random bits: an epoch tells nothing (not even when it began), and an org that was forgotten never gets an old one again.
+    """
+    return base64.b32encode(secrets.token_bytes(8))[:12].decode().lower()
+
+
 class Stretch:
     """What an org has in the log. ``bytes`` is what its records count for; ``holds`` and ``touched`` say when it may be forgotten."""
 
@@ -29,8 +37,7 @@ class Stretch:
 
     def __init__(self, now: float) -> None:
         """Begin an epoch at ``now`` (Unix seconds)."""
-        # 60 random bits: an epoch tells nothing (not even when it began), and an org that was forgotten never gets an old one again.
-        self.epoch = base64.b32encode(secrets.token_bytes(8))[:12].decode().lower()
+        self.epoch = new_epoch()
         self.head = 0
         self.records: Window[Record] = Window()
         self.bytes = 0

@@ -45,6 +45,11 @@ def test_every_name_is_there_from_the_start_at_zero() -> None:
         "redline_log_events",
         "redline_log_bytes",
         "redline_log_evicted_total",
+        *(
+            f"redline_log_{measured}_{part}"
+            for measured in ("append_seconds", "group_events", "follow_lag_seconds")
+            for part in ("bucket", "count", "sum")
+        ),
     }
 
 

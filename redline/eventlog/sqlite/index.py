@@ -1,0 +1,211 @@
+"""What is retained, of which org, and what of the rest is still to be deleted.
+
+The law of this module: what is evicted is gone at once for every reader, and from the file a little later, in batches that a publisher does
+not feel; so the file may hold more than is retained, and never less. It has the bounds of the log in memory, and they mean the same.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from typing import TYPE_CHECKING, Final
+
+from redline.envelope import OrgId
+from redline.errors import OverCapacity
+from redline.eventlog.heaviest import Heaviest
+from redline.eventlog.sqlite.batch import OrgRow, Trim
+from redline.eventlog.sqlite.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from redline.clock import Clock
+    from redline.eventlog.retention import Retention
+    from redline.eventlog.sqlite.batch import Batch, Loaded
+    from redline.metrics import Metrics
+
+_SLACK: Final = 20
+_TOUCHES: Final = 500
+
+
+class Index:
+    """The orgs of an open file. ``trimmed`` is told of every floor that rose; ``backlog`` counts the events that are still in the file."""
+
+    def __init__(self, retention: Retention, clock: Clock, metrics: Metrics, trimmed: Callable[[OrgId, int], None]) -> None:
+        """Take how much to keep, where time comes from, where to count, and whom to tell."""
+        self._keep = retention
+        self._clock = clock
+        self._metrics = metrics
+        self._trimmed = trimmed
+        self.orgs: dict[OrgId, Ledger] = {}
+        self.bytes = self.count = self.backlog = 0
+        self._next_id = 1
+        self._slack = retention.seconds / _SLACK
+        self._heaviest: Heaviest[OrgId] = Heaviest(lambda: self.orgs, self._weigh)
+        self._due: list[tuple[float, OrgId]] = []
+        self._leftover: dict[int, Ledger] = {}
+        self._touches: dict[int, float] = {}
+
+    def fill(self, loaded: Iterable[Loaded]) -> None:
+        """Take what the file holds, and hold it to the bounds of today."""
+        for one in sorted(loaded, key=lambda one: one.row.id):
+            ledger = Ledger.of(OrgId(one.row.name), one, 2 * self._slack)
+            self._next_id = max(self._next_id, ledger.id + 1)
+            self.bytes += ledger.bytes
+            self.count += len(ledger)
+            older = self.orgs.get(ledger.org)
+            if older is not None:
+                self._doom(older)
+            self.orgs[ledger.org] = ledger
+        for ledger in self.orgs.values():
+            self.trim(ledger)
+            heapq.heappush(self._due, (self._clock.time(), ledger.org))
+        self.trim_total()
+
+    def clear(self) -> None:
+        """Forget everything; the file keeps it."""
+        self.orgs.clear()
+        self._due.clear()
+        self._leftover.clear()
+        self._touches.clear()
+        self._heaviest.forget()
+        self.bytes = self.count = self.backlog = 0
+
+    def get(self, org: OrgId) -> Ledger:
+        """Return an org's ledger, a new one where there is none. Raises ``OverCapacity`` where no more orgs fit."""
+        ledger = self.orgs.get(org)
+        if ledger is None:
+            if len(self.orgs) >= self._keep.orgs:
+                self.sweep()
+            if len(self.orgs) >= self._keep.orgs:
+                msg = f"This server remembers as many orgs as it may ({self._keep.orgs}). Raise history.orgs, or try again later."
+                raise OverCapacity(msg, retry_after=60)
+            now = self._clock.time()
+            ledger = self.orgs[org] = Ledger(org, self._next_id, now)
+            self._next_id += 1
+            heapq.heappush(self._due, (now + self._keep.seconds, org))
+        return ledger
+
+    def append(self, ledger: Ledger, appended: float, size: int) -> None:
+        """Count an event that was written."""
+        self.bytes += ledger.append(appended, size)
+        self.count += 1
+        self._heaviest.grew(ledger.org, ledger.bytes)
+
+    def release(self, org: OrgId) -> None:
+        """Let the history's age count from now."""
+        ledger = self.orgs.get(org)
+        if ledger is not None:
+            ledger.holds -= 1
+            ledger.touched = self._clock.time()
+            self._note(ledger)
+
+    def trim(self, ledger: Ledger) -> None:
+        """Hold an org to its own bounds. The newest event stays whatever its size: one that was accepted can be read."""
+        before, keep = len(ledger), self._keep
+        oldest_allowed = self._clock.time() - keep.seconds
+        while len(ledger) and ledger.oldest <= oldest_allowed:
+            self._drop(ledger, "age")
+        if (excess := len(ledger) - keep.events) > 0:
+            self._drop(ledger, "count", excess)
+        while len(ledger) > 1 and ledger.bytes > keep.bytes:
+            self._drop(ledger, "bytes")
+        if len(ledger) != before:
+            self._trimmed(ledger.org, ledger.floor)
+
+    def trim_total(self) -> None:
+        """Hold all orgs together to the ceiling, each time at the cost of the one that holds the most."""
+        ceiling = self._keep.total_bytes
+        if self.bytes < ceiling * 0.9:
+            self._heaviest.forget()
+        trimmed: set[OrgId] = set()
+        while self.bytes > ceiling and (org := self._heaviest.find()) is not None:
+            self._drop(self.orgs[org], "ceiling")
+            trimmed.add(org)
+        for org in trimmed:
+            self._trimmed(org, self.orgs[org].floor)
+
+    def sweep(self) -> None:
+        """Drop what has outlived its age, and forget orgs of which nothing is left to remember."""
+        now, age = self._clock.time(), self._keep.seconds
+        while self._due and self._due[0][0] <= now:
+            _, org = heapq.heappop(self._due)
+            ledger = self.orgs[org]
+            self.trim(ledger)
+            if ledger.holds:
+                ledger.touched = now
+                self._note(ledger)
+                due = now + self._slack
+            elif len(ledger):
+                due = ledger.oldest + age
+            elif ledger.touched + age > now or ledger.claimed != ledger.head:
+                due = ledger.touched + age
+            else:
+                del self.orgs[org]
+                self._doom(ledger)
+                continue
+            # Never now again: a sum may round the other way than the difference in trim.
+            heapq.heappush(self._due, (max(due, math.nextafter(now, math.inf)), org))
+
+    # What is still to be done to the file.
+
+    @property
+    def untidy(self) -> bool:
+        """Tell whether anything is."""
+        return bool(self._leftover or self._touches)
+
+    def tidy(self, batch: Batch, budget: int) -> None:
+        """Put into ``batch`` what is to be deleted and noted, about ``budget`` rows at most."""
+        for ledger in self._leftover.values():
+            if budget <= 0:
+                break
+            floor = min(ledger.floor, ledger.deleted + budget)
+            budget -= max(1, floor - ledger.deleted)
+            batch.trims.append(Trim(OrgRow(ledger.id, ledger.org, floor, ledger.noted), ledger.epochs[0][0]))
+            if ledger.doomed and floor == ledger.floor:
+                batch.forgotten.append(ledger.id)
+        for number in list(self._touches)[:_TOUCHES]:
+            batch.touches[number] = self._touches[number]
+
+    def tidied(self, batch: Batch) -> None:
+        """Learn that a batch of :meth:`tidy` was written."""
+        for row, _ in batch.trims:
+            ledger = self._leftover[row.id]
+            self.backlog -= row.floor - ledger.deleted
+            ledger.deleted = row.floor
+            if ledger.deleted == ledger.floor and not ledger.doomed:
+                del self._leftover[row.id]
+        for number in batch.forgotten:
+            del self._leftover[number]
+        for number, touched in batch.touches.items():
+            if self._touches.get(number) == touched:
+                del self._touches[number]
+
+    def _drop(self, ledger: Ledger, reason: str, count: int = 1) -> None:
+        self.bytes -= ledger.drop_oldest(count)
+        self.count -= count
+        self.backlog += count
+        self._leftover[ledger.id] = ledger
+        ledger.bound_epochs()
+        self._metrics.log_evicted[reason].inc(count)
+
+    def _doom(self, ledger: Ledger) -> None:
+        """Have what the file holds of a forgotten org deleted."""
+        count = len(ledger)
+        self.bytes -= ledger.drop_oldest(count)
+        self.count -= count
+        self.backlog += count
+        ledger.doomed = True
+        if ledger.stored:
+            self._leftover[ledger.id] = ledger
+        self._touches.pop(ledger.id, None)
+
+    def _note(self, ledger: Ledger) -> None:
+        """Have the file say when the org was last in use, where what it says is too old to remember it long enough."""
+        if ledger.stored and ledger.touched - ledger.noted >= self._slack:
+            ledger.noted = ledger.touched
+            self._touches[ledger.id] = ledger.touched
+
+    def _weigh(self, org: OrgId) -> int:
+        ledger = self.orgs.get(org)
+        return ledger.bytes if ledger is not None else 0
