@@ -40,6 +40,8 @@ def check(config: Config = None) -> None:
     plugins = survey_plugins(() if settings is None else settings.plugins_path)
     for warning in plugins.warnings:
         complain(f"warning: {warning}")
+    if settings is not None:
+        _log(settings, faults)
     faults += [*plugins.folder_faults, *map(str, plugins.faults)]
     table(plugins.rows())
     if faults or settings is None:
@@ -49,6 +51,15 @@ def check(config: Config = None) -> None:
     typer.echo(f"keys      {len(keys)} ({', '.join(sorted(set(keys)))})")
     typer.echo(f"kinds     {len(plugins.kinds)}")
     typer.echo("All is well: redline serve would start.")
+
+
+def _log(settings: Settings, faults: list[str]) -> None:
+    """Note what is wrong with the event log's name; it is not opened, for a running service may have it."""
+    from redline.clock import SystemClock  # noqa: PLC0415 - as below
+    from redline.metrics import Metrics  # noqa: PLC0415 - as below
+    from redline.web.history import event_log  # noqa: PLC0415 - as below
+
+    _tried(lambda: event_log(settings, SystemClock(), Metrics()), faults)
 
 
 def _keys(settings: Settings, faults: list[str]) -> list[str]:

@@ -67,7 +67,10 @@ class IdempotencyKeys:
         self._expiring.append((until, org))
 
     def restore(self, org: OrgId, key: str, fingerprint: bytes, event_id: str, remaining: float) -> None:
-        """Hold a key of an earlier life for ``remaining`` seconds more; keys are restored in the order in which they end, before any other."""
+        """Hold a key of an earlier life for ``remaining`` seconds more.
+
+        Keys are restored before any other is held, in the order in which they end.
+        """
         until = self._clock.monotonic() + min(remaining, self._seconds)
         uses = self._uses.setdefault(org, OrderedDict())
         if key not in uses:

@@ -164,7 +164,8 @@ class Settings(BaseSettings, _Group):
     port: Whole = Field(default=8000, ge=0, le=65_535, description="The port to listen on; 0 picks a free one.")
     log_level: Level = Field(default="INFO", description=f"What is logged: {', '.join(LEVELS)}.")
     eventlog: EventLog = Field(
-        default="memory://", description="Where events are kept. memory:// is this process: its history is gone when it stops."
+        default="memory://",
+        description="Where events are kept: memory:// is this process, sqlite:///PATH a file (four slashes for a path from the root).",
     )
     plugins_path: Annotated[tuple[Path, ...], Takes("a list of folders")] = Field(
         default=(), description="Folders that pip install --target filled, whose plugins count besides those of the environment."

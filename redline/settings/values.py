@@ -13,9 +13,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
+from redline.eventlog.sqlite.options import parse_options
+from redline.eventlog.urls import check_memory
+
 SECRET_BYTES = 32
 """The fewest bytes of a secret: what HS256 asks for (RFC 7518 §3.2)."""
 _ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
+_SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
@@ -52,13 +56,18 @@ def _secret(value: SecretStr) -> SecretStr:
 
 
 def _eventlog(value: str) -> str:
-    scheme = value.partition("://")[0]
-    if scheme in {"sqlite", "nats"}:
-        msg = f"{scheme}:// is not in this version yet; it takes memory://"
+    """Judge the two logs that come along; what else is installed shows when the log is made."""
+    match = _SCHEME.match(value)
+    if match is None:
+        msg = "it takes memory://, sqlite:///PATH, or the URL of an installed package's log"
         raise ValueError(msg)
-    if value != "memory://":
-        msg = "it takes memory:// (history in this process, gone when it stops), alone and without options"
+    if match["scheme"] == "nats":
+        msg = "nats:// is not in this version yet; it takes memory:// or sqlite:///PATH"
         raise ValueError(msg)
+    if match["scheme"] == "memory":
+        check_memory(value)
+    elif match["scheme"] == "sqlite":
+        parse_options(value)
     return value
 
 

@@ -24,7 +24,6 @@ from redline.catalogue.documents import documents
 from redline.clock import SystemClock
 from redline.discovery import installed
 from redline.errors import StartupError
-from redline.eventlog.memory import MemoryLog, Retention
 from redline.folders import search
 from redline.kinds.registry import GROUP, load_kinds
 from redline.kinds.watch import Watch
@@ -38,6 +37,7 @@ from redline.web.docs import docs_routes
 from redline.web.errors import EnvelopeErrorHandler
 from redline.web.events import events
 from redline.web.health import health
+from redline.web.history import event_log
 from redline.web.service import Service, give
 from redline.web.stream import streams
 
@@ -122,7 +122,7 @@ def build_service(
     watch = Watch(metrics)
     watchdog = Watchdog(watch, metrics, seconds=settings.watchdog.seconds, abort=settings.watchdog.abort)
     verifier = TokenVerifier(key_ring(settings), token_rules(settings), clock)
-    log = log or MemoryLog(_retention(settings), clock, metrics)
+    log = log or event_log(settings, clock, metrics, plugins)
     broker = Broker(log if around_log is None else around_log(log), _limits(settings), clock, metrics)
     publisher = Publisher(kinds, broker, clock, metrics, watch)
     return Service(settings, clock, metrics, kinds, verifier, broker, publisher, watchdog)
@@ -200,19 +200,6 @@ def token_rules(settings: Settings) -> TokenRules:
         org_claim=auth.org_claim,
         leeway=int(auth.leeway_seconds),
         cache_size=auth.cache,
-    )
-
-
-def _retention(settings: Settings) -> Retention:
-    history = settings.history
-    return Retention(
-        events=history.events,
-        seconds=history.seconds,
-        bytes=history.bytes,
-        total_bytes=history.total_bytes,
-        orgs=history.orgs,
-        key_seconds=settings.idempotency.seconds,
-        keys=settings.idempotency.keys,
     )
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from redline.errors import StartupError
 from redline.eventlog.sqlite.batch import DamagedError
+from redline.eventlog.urls import SETTING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SETTING: Final = "eventlog (REDLINE_EVENTLOG)"
 _MARK: Final = b"redline event log, process "
 
 

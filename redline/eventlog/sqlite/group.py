@@ -1,7 +1,7 @@
 """What shares one commit.
 
-The law of this module: where an event stands, and whether its key was used before, is decided when its group is made, and there is one group
-at a time; so what is decided is what is written, and if that fails it is as if nobody had asked.
+The law of this module: where an event stands, and whether its key was used before, is decided when its group is made, and there is one
+group at a time; so what is decided is what is written, and if that fails it is as if nobody had asked.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from redline.envelope import OrgId
     from redline.eventlog.contract import Draft
-    from redline.eventlog.keys import IdempotencyKeys
     from redline.eventlog.sqlite.index import Index
     from redline.eventlog.sqlite.ledger import Ledger
 
@@ -44,13 +43,11 @@ def weight_of(drafts: Sequence[Draft]) -> int:
 class Group:
     """One transaction in the making; ``batch`` is what to write."""
 
-    def __init__(self, index: Index, keys: IdempotencyKeys, now: float, key_seconds: float) -> None:
-        """Take what is known of orgs and keys, the Unix time of appending, and how long a key is held."""
+    def __init__(self, index: Index, now: float) -> None:
+        """Take what is known of orgs and keys, and the Unix time of appending."""
         self.batch = Batch()
         self._index = index
-        self._keys = keys
         self._now = now
-        self._key_seconds = key_seconds
         self._jobs: list[tuple[Job, Answers]] = []
         self._records: list[tuple[Ledger, Record]] = []
         self._used: list[tuple[OrgId, str]] = []
@@ -73,20 +70,18 @@ class Group:
 
     def _append(self, draft: Draft) -> Appended:
         envelope, key = draft.envelope, draft.key
-        if key is not None and (known := self._keys.answer(envelope.org, key, draft.fingerprint)) is not None:
+        if key is not None and (known := self._index.keys.answer(envelope.org, key, draft.fingerprint)) is not None:
             return known
         ledger = self._index.get(envelope.org)
         event_id = ledger.claim()
         self._store(ledger)
         record = Record(ledger.claimed, event_id, envelope, self._now)
-        self.batch.events.append(
-            EventRow(ledger.id, record.position, envelope.kind, envelope.at, envelope.scope, self._now, envelope.data)
-        )
+        self.batch.events.append(EventRow(ledger.id, record.position, envelope.kind, envelope.at, envelope.scope, self._now, envelope.data))
         self._records.append((ledger, record))
         if key is not None:
-            self._keys.remember(envelope.org, key, draft.fingerprint, event_id)
+            self._index.keys.remember(envelope.org, key, draft.fingerprint, event_id)
             self._used.append((envelope.org, key))
-            self.batch.keys.append(KeyRow(envelope.org, key, draft.fingerprint, event_id, self._now + self._key_seconds))
+            self.batch.keys.append(KeyRow(envelope.org, key, draft.fingerprint, event_id, self._now + self._index.key_seconds))
         return Appended(event_id, duplicate=False)
 
     def _store(self, ledger: Ledger) -> None:
@@ -125,7 +120,7 @@ class Group:
         for ledger, _ in self._records:
             ledger.disclaim()
         for org, key in reversed(self._used):
-            self._keys.forget(org, key)
+            self._index.keys.forget(org, key)
         for job, _ in self._jobs:
             if not job.done.done():
                 job.done.set_exception(error)

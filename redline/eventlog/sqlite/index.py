@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Final
 from redline.envelope import OrgId
 from redline.errors import OverCapacity
 from redline.eventlog.heaviest import Heaviest
+from redline.eventlog.keys import IdempotencyKeys
 from redline.eventlog.sqlite.batch import OrgRow, Trim
 from redline.eventlog.sqlite.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from redline.clock import Clock
     from redline.eventlog.retention import Retention
-    from redline.eventlog.sqlite.batch import Batch, Loaded
+    from redline.eventlog.sqlite.batch import Batch, Contents
     from redline.metrics import Metrics
 
 _SLACK: Final = 20
@@ -29,15 +30,22 @@ _TOUCHES: Final = 500
 
 
 class Index:
-    """The orgs of an open file. ``trimmed`` is told of every floor that rose; ``backlog`` counts the events that are still in the file."""
+    """The orgs and the idempotency keys of an open file.
+
+    ``backlog`` counts the events that are evicted and still in the file, ``key_seconds`` is for how long a key is held.
+    """
 
     def __init__(self, retention: Retention, clock: Clock, metrics: Metrics, trimmed: Callable[[OrgId, int], None]) -> None:
-        """Take how much to keep, where time comes from, where to count, and whom to tell."""
+        """Take how much to keep, where time comes from, where to count, and whom to tell of every floor that rose."""
         self._keep = retention
         self._clock = clock
         self._metrics = metrics
         self._trimmed = trimmed
         self.orgs: dict[OrgId, Ledger] = {}
+        self.keys = IdempotencyKeys(retention.key_seconds, retention.keys, clock)
+        self.key_seconds = retention.key_seconds
+        self._key_rows = 0
+        self._keys_stay = False
         self.bytes = self.count = self.backlog = 0
         self._next_id = 1
         self._slack = retention.seconds / _SLACK
@@ -46,9 +54,10 @@ class Index:
         self._leftover: dict[int, Ledger] = {}
         self._touches: dict[int, float] = {}
 
-    def fill(self, loaded: Iterable[Loaded]) -> None:
+    def fill(self, contents: Contents) -> None:
         """Take what the file holds, and hold it to the bounds of today."""
-        for one in sorted(loaded, key=lambda one: one.row.id):
+        now = self._clock.time()
+        for one in sorted(contents.orgs, key=lambda one: one.row.id):
             ledger = Ledger.of(OrgId(one.row.name), one, 2 * self._slack)
             self._next_id = max(self._next_id, ledger.id + 1)
             self.bytes += ledger.bytes
@@ -59,12 +68,18 @@ class Index:
             self.orgs[ledger.org] = ledger
         for ledger in self.orgs.values():
             self.trim(ledger)
-            heapq.heappush(self._due, (self._clock.time(), ledger.org))
+            heapq.heappush(self._due, (now, ledger.org))
         self.trim_total()
+        self._key_rows = len(contents.keys)
+        for row in contents.keys:
+            if row.until > now:
+                self.keys.restore(OrgId(row.org), row.key, row.fingerprint, row.event, row.until - now)
 
     def clear(self) -> None:
         """Forget everything; the file keeps it."""
         self.orgs.clear()
+        self.keys.clear()
+        self._key_rows = 0
         self._due.clear()
         self._leftover.clear()
         self._touches.clear()
@@ -127,6 +142,8 @@ class Index:
 
     def sweep(self) -> None:
         """Drop what has outlived its age, and forget orgs of which nothing is left to remember."""
+        self.keys.purge()
+        self._keys_stay = False
         now, age = self._clock.time(), self._keep.seconds
         while self._due and self._due[0][0] <= now:
             _, org = heapq.heappop(self._due)
@@ -152,10 +169,16 @@ class Index:
     @property
     def untidy(self) -> bool:
         """Tell whether anything is."""
-        return bool(self._leftover or self._touches)
+        return bool(self._leftover or self._touches or self._keys_over)
+
+    @property
+    def _keys_over(self) -> bool:
+        return self._key_rows > len(self.keys) and not self._keys_stay
 
     def tidy(self, batch: Batch, budget: int) -> None:
         """Put into ``batch`` what is to be deleted and noted, about ``budget`` rows at most."""
+        if self._keys_over:
+            batch.keys_before = self._clock.time()
         for ledger in self._leftover.values():
             if budget <= 0:
                 break
@@ -167,8 +190,11 @@ class Index:
         for number in list(self._touches)[:_TOUCHES]:
             batch.touches[number] = self._touches[number]
 
-    def tidied(self, batch: Batch) -> None:
-        """Learn that a batch of :meth:`tidy` was written."""
+    def tidied(self, batch: Batch, keys_deleted: int) -> None:
+        """Learn that a batch was written, and how many keys went with it."""
+        self._key_rows += len(batch.keys) - keys_deleted
+        # By the wall clock, which may have been set back, they have not ended: at the next sweep, then.
+        self._keys_stay = batch.keys_before is not None and not keys_deleted
         for row, _ in batch.trims:
             ledger = self._leftover[row.id]
             self.backlog -= row.floor - ledger.deleted

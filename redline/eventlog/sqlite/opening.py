@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 from redline.envelope import parse_org
 from redline.errors import StartupError
 from redline.eventlog.sqlite.batch import Contents, DamagedError, EpochRow, EventRow, KeyRow, Loaded, OrgRow
-from redline.eventlog.sqlite.files import SETTING
 from redline.eventlog.sqlite.rows import checked, epoch_sum, event_sum, key_sum, org_sum
 from redline.eventlog.sqlite.schema import ForeignError
+from redline.eventlog.urls import SETTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,8 @@ def as_startup_error(path: Path) -> Iterator[None]:
     except DamagedError as error:
         raise StartupError(_damaged(path, str(error))) from None
     except sqlite3.OperationalError as error:
-        msg = f"{SETTING}: {path} cannot be opened and written ({error}); let this process write to the file and its folder, and make room there"
+        way_out = "let this process write to the file and its folder, and make room there"
+        msg = f"{SETTING}: {path} cannot be opened and written ({error}); {way_out}"
         raise StartupError(msg) from None
     except sqlite3.DatabaseError as error:
         raise StartupError(_damaged(path, str(error))) from None
@@ -47,9 +48,8 @@ def as_startup_error(path: Path) -> Iterator[None]:
 
 
 def _damaged(path: Path, why: str) -> str:
-    return (
-        f"{SETTING}: {path} is damaged, or no event log: {why}. Nothing of it is served. Bring it back from a backup, or move it and its -wal away to begin anew"
-    )
+    way_out = "Bring it back from a backup; or, to begin anew, move it and its -wal away"
+    return f"{SETTING}: {path} is damaged, or no event log: {why}. Nothing of it is served. {way_out}"
 
 
 def look_over(connection: sqlite3.Connection) -> None:
@@ -79,9 +79,7 @@ def load(connection: sqlite3.Connection) -> Contents:
     for columns in connection.execute("SELECT org, start, name, checksum FROM epoch ORDER BY org, start, number"):
         epoch = checked(columns, EpochRow, epoch_sum, f"an epoch of org number {columns[0]}")
         _of(orgs, epoch.org).epochs.append(epoch)
-    events = connection.execute(
-        "SELECT org, position, kind, at, scope, appended, data, checksum FROM event ORDER BY org, position"
-    )
+    events = connection.execute("SELECT org, position, kind, at, scope, appended, data, checksum FROM event ORDER BY org, position")
     for columns in events:
         event = checked(columns, EventRow, event_sum, f"event {columns[1]} of org number {columns[0]}")
         loaded = _of(orgs, event.org)

@@ -1,6 +1,6 @@
 """From a row of the file to what the rest of Redline knows.
 
-The law of this module: the file is outside. What comes from there is an envelope only after the checks that every envelope from outside gets.
+The law of this module: the file is outside. What comes from there is an envelope only after the checks that any envelope from outside gets.
 """
 
 from __future__ import annotations

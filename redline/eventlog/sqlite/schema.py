@@ -20,16 +20,22 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), openings INTEGER NOT NULL) STRICT",
         "INSERT INTO state VALUES (1, 0)",
         # No UNIQUE name: an org that was forgotten may come back before what it left is deleted. The higher id counts.
-        "CREATE TABLE org (id INTEGER PRIMARY KEY, name TEXT NOT NULL, floor INTEGER NOT NULL, touched REAL NOT NULL, "
-        "checksum INTEGER NOT NULL) STRICT",
-        "CREATE TABLE epoch (number INTEGER PRIMARY KEY, org INTEGER NOT NULL, start INTEGER NOT NULL, name TEXT NOT NULL, "
-        "checksum INTEGER NOT NULL) STRICT",
+        """CREATE TABLE org (
+            id INTEGER PRIMARY KEY, name TEXT NOT NULL, floor INTEGER NOT NULL, touched REAL NOT NULL, checksum INTEGER NOT NULL
+        ) STRICT""",
+        """CREATE TABLE epoch (
+            number INTEGER PRIMARY KEY, org INTEGER NOT NULL, start INTEGER NOT NULL, name TEXT NOT NULL, checksum INTEGER NOT NULL
+        ) STRICT""",
         "CREATE INDEX epoch_of_org ON epoch (org, start)",
         # Clustered by org and position: a page of an org's history is one run of rows, and so is what retention deletes.
-        "CREATE TABLE event (org INTEGER NOT NULL, position INTEGER NOT NULL, kind TEXT NOT NULL, at TEXT NOT NULL, scope TEXT, "
-        "appended REAL NOT NULL, data BLOB NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (org, position)) STRICT, WITHOUT ROWID",
-        "CREATE TABLE key (number INTEGER PRIMARY KEY, org TEXT NOT NULL, key TEXT NOT NULL, fingerprint BLOB NOT NULL, "
-        "event TEXT NOT NULL, until REAL NOT NULL, checksum INTEGER NOT NULL) STRICT",
+        """CREATE TABLE event (
+            org INTEGER NOT NULL, position INTEGER NOT NULL, kind TEXT NOT NULL, at TEXT NOT NULL, scope TEXT, appended REAL NOT NULL,
+            data BLOB NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (org, position)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE key (
+            number INTEGER PRIMARY KEY, org TEXT NOT NULL, key TEXT NOT NULL, fingerprint BLOB NOT NULL, event TEXT NOT NULL,
+            until REAL NOT NULL, checksum INTEGER NOT NULL
+        ) STRICT""",
         "CREATE INDEX key_until ON key (until)",
     ),
 )

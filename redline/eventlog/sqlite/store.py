@@ -103,9 +103,7 @@ class Store:
         write = self._writer.execute
         self._insert("org (id, name, floor, touched, checksum)", [(*row, org_sum(row)) for row in batch.orgs])
         self._insert("epoch (org, start, name, checksum)", [(*row, epoch_sum(row)) for row in batch.epochs])
-        self._insert(
-            "event (org, position, kind, at, scope, appended, data, checksum)", [(*row, event_sum(row)) for row in batch.events]
-        )
+        self._insert("event (org, position, kind, at, scope, appended, data, checksum)", [(*row, event_sum(row)) for row in batch.events])
         self._insert("key (org, key, fingerprint, event, until, checksum)", [(*row, key_sum(row)) for row in batch.keys])
         for row, first_epoch in batch.trims:
             write("DELETE FROM event WHERE org = ? AND position <= ?", (row.id, row.floor))
@@ -135,7 +133,9 @@ class Store:
     def read(self, org: int, after: int, until: int) -> list[EventRow]:
         """Return an org's events after a position, up to and including another, each checked, oldest first."""
         with _as_ours():
-            found = self._reader.execute(f"{_EVENT} WHERE org = ? AND position > ? AND position <= ? ORDER BY position", (org, after, until))
+            found = self._reader.execute(
+                f"{_EVENT} WHERE org = ? AND position > ? AND position <= ? ORDER BY position", (org, after, until)
+            )
             return [checked(row, EventRow, event_sum, f"event {row[1]} of org number {org}") for row in found.fetchall()]
 
     def close(self) -> None:
