@@ -8,8 +8,8 @@ A log's author subclasses it and says how to make one; pytest (with anyio's plug
             return lambda retention, clock: MyLog(tmp_path / "log", retention, clock)
 
 The law of this package: nothing in it knows a log. It waits for a follower where a log may tell it later, and asks of what was acknowledged
-only what a log on many machines can keep as well. A log whose time is not the clock's (a server's, say) takes :class:`EventLogCore`; one that
-keeps its history when it is closed adds :class:`KeepsHistory`, whose factory opens the same history again.
+only what a log on many machines can keep as well. A log whose time is not the clock's (a server's, say) takes :class:`EventLogCore`; one
+that keeps its history when it is closed adds :class:`KeepsHistory`, whose factory opens the same history again.
 """
 
 from __future__ import annotations
