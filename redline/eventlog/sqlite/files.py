@@ -61,6 +61,10 @@ class LockedFile:
                 f"or, to begin anew, remove it together with {beside.name}"
             )
             raise StartupError(msg)
+        # Asked before SQLite is: that would open it for reading, and leave a write-ahead log beside it that nobody can write either.
+        if self.path.exists() and not os.access(self.path, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            msg = f"{SETTING}: {self.path} is readonly to this process; let it write to the file"
+            raise StartupError(msg)
         try:
             os.ftruncate(self._lock, 0)
             os.pwrite(self._lock, b"%b%d\n" % (_MARK, os.getpid()), 0)

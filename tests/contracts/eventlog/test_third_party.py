@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,8 +120,8 @@ class _ForgetsKeys(_Broken):
 
 
 class _KeepsTooMuch(_Broken):
-    def _trim(self, org: OrgId) -> None:
-        del org
+    def __init__(self, retention: Retention, clock: Clock, metrics: Metrics) -> None:
+        super().__init__(replace(retention, events=10**9), clock, metrics)
 
 
 class _HolesInTheTail(_Broken):
