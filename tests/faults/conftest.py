@@ -1,0 +1,51 @@
+"""What the tests of faults share: how long they go on, and their account of what was tried and what was lost."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TALLIES = pytest.StashKey[list[str]]()
+
+
+class Tally(Protocol):
+    """Writes a line of the account."""
+
+    def __call__(self, what: str, tried: int, lost: int) -> None: ...
+
+
+@pytest.fixture
+def rounds() -> int:
+    """Return how often a fault is tried: a few times, or as often as ``FAULT_ROUNDS`` says (``make faults``)."""
+    return int(os.environ.get("FAULT_ROUNDS") or 4)
+
+
+@pytest.fixture
+def tally(request: pytest.FixtureRequest) -> Tally:
+    """Return what writes the account, which is printed when all tests are over. What is lost fails the test as well."""
+    lines = request.config.stash.setdefault(_TALLIES, [])
+
+    def note(what: str, tried: int, lost: int) -> None:
+        lines.append(f"{what}: tried {tried} times, lost {lost}")
+        assert not lost, lines[-1]
+
+    return note
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where the log under test is."""
+    return tmp_path / "events.db"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the account."""
+    if lines := config.stash.get(_TALLIES, []):
+        terminalreporter.section("faults")
+        for line in lines:
+            terminalreporter.line(line)
