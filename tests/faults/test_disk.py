@@ -19,11 +19,18 @@ from redline.testing import StreamConnection, serving
 from tests.faults.processes import serve, token
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.faults.conftest import Tally
 
 STAGE = {"runId": "run_7", "vendorId": "stripe", "stage": "queued", "status": "started", "progress": 0, "attempt": 1}
+
+
+def more_beats(live: StreamConnection) -> Callable[[StreamConnection], bool]:
+    """Return what is true once two more heartbeats have come."""
+    before = live.heartbeats
+    return lambda stream: stream.heartbeats > before + 1
 
 
 async def test_a_slow_disk_slows_publishers_and_not_streams_of_what_is_committed(path: Path, rounds: int, tally: Tally) -> None:
@@ -60,8 +67,7 @@ async def test_a_slow_disk_slows_publishers_and_not_streams_of_what_is_committed
             replay = await redline.replay()
             ids = [event.last_event_id for event in replay.events if event.event == "scheduler.tick"]
             lost += len(set(committed) - set(ids))
-            beats = live.heartbeats
-            await live.read_until(lambda stream, beats=beats: stream.heartbeats > beats + 1)
+            await live.read_until(more_beats(live))
             assert not first.done()
             hanging.clear()
             turn.release()
@@ -82,7 +88,7 @@ async def test_a_full_disk_is_log_unavailable_and_not_ready_until_there_is_room(
         url, pid = await served.ready(), served.process.pid
         wide = resource.prlimit(pid, resource.RLIMIT_FSIZE)
         for _ in range(rounds):
-            size = max(file.stat().st_size for file in path.parent.iterdir())  # noqa: ASYNC240 - nobody else waits on this loop
+            size = max(file.stat().st_size for file in path.parent.iterdir())
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (size + 30_000, wide[1]))
             while (answer := await http.post(f"{url}/v1/events", json=event)).status_code == 201:
                 acknowledged.append(answer.json()["id"])
@@ -97,7 +103,7 @@ async def test_a_full_disk_is_log_unavailable_and_not_ready_until_there_is_room(
             resource.prlimit(pid, resource.RLIMIT_FSIZE, wide)
             async with asyncio.timeout(60):
                 while (await http.get(f"{url}/health/ready")).status_code != 200:
-                    await asyncio.sleep(0.05)  # it tries again every second, of its own accord
+                    pass  # it tries again every second, of its own accord
             answer = await http.post(f"{url}/v1/events", json=event)
             acknowledged.append(answer.json()["id"])
         assert await served.stop() == 0
