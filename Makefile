@@ -3,6 +3,7 @@
 #   make demo    run a service with two orgs and a simulated product; open the address that it prints
 #   make test    every test and every static check
 #   make check   the static checks alone
+#   make faults  kill -9, damaged files, bad disks, 100 rounds of each; says what was lost
 #   make bench   Redline beside its peers, half an hour; BENCH_ARGS=--quick to see that it works
 #   make lock    bring config/requirements.lock in line with pyproject.toml
 #   make clean   remove everything that is made here
@@ -14,12 +15,13 @@ VENV ?= .venv
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+FAULT_ROUNDS ?= 100
 UV ?= $(firstword $(wildcard $(VENV)/bin/uv) uv)
 
 INSTALLED := $(VENV)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test check faults bench lock clean
 
 demo: $(INSTALLED)
 	@$(VENV)/bin/redline demo $(DEMO_ARGS)
@@ -32,6 +34,9 @@ check: $(INSTALLED)
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+
+faults: $(INSTALLED)
+	@FAULT_ROUNDS=$(FAULT_ROUNDS) $(VENV)/bin/python -m pytest tests/faults $(PYTEST_ARGS)
 
 $(INSTALLED): config/requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null 2>&1 \
