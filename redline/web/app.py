@@ -32,6 +32,7 @@ from redline.web.cors import allow_origins
 from redline.web.errors import EnvelopeErrorHandler
 from redline.web.events import events
 from redline.web.health import health
+from redline.web.module import module
 from redline.web.service import Service
 from redline.web.stream import streams
 
@@ -71,7 +72,7 @@ def create_app(
         dumps=orjson.dumps,
     )
     app.ctx.service = service
-    for blueprint in (streams, events, catalog, health):
+    for blueprint in (streams, events, catalog, health, module):
         app.blueprint(blueprint)
     if settings.console.enabled:
         app.blueprint(console)
