@@ -301,6 +301,7 @@ export class Connection {
       this.#clear('renewal');
       if (this.#next || this.#asking) this.#sink.state('connecting');
     } else if (attempt === this.#next) this.#next = null;
+    if (!this.#current && !this.#next) this.#clear('watch');
   }
 
   #set(name, delay, call) {
