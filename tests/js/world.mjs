@@ -92,6 +92,7 @@ export class World {
         constructor(url) {
           super(url);
           this.tab = env;
+          if (env.gone) this.close();
           made.push(this);
           world.sources.push(this);
         }
@@ -99,12 +100,12 @@ export class World {
       BroadcastChannel: class {
         constructor(name) {
           Object.assign(this, { name, onmessage: null, tab: env });
-          world.channels.add(this);
+          if (!env.gone) world.channels.add(this);
         }
 
         postMessage(message) {
           const data = structuredClone(message);
-          for (const other of world.channels) {
+          for (const other of env.gone ? [] : world.channels) {
             if (other === this || other.name !== this.name || world.deaf(data, other)) continue;
             world.post(() => world.channels.has(other) && other.onmessage?.({ data }));
           }
@@ -114,11 +115,11 @@ export class World {
           world.channels.delete(this);
         }
       },
-      locks: { request: (name, options, call) => world.#request(env, name, options, call) },
+      locks: { request: (...request) => (env.gone ? new Promise(() => {}) : world.#request(env, ...request)) },
       fetch: async (url) => world.#answer(new URL(url)),
       setTimeout: (call, delay) => {
         world.#serial += 1;
-        world.#timers.set(world.#serial, { at: world.#now + delay, call, tab: env });
+        if (!env.gone) world.#timers.set(world.#serial, { at: world.#now + delay, call, tab: env });
         return world.#serial;
       },
       clearTimeout: (timer) => world.#timers.delete(timer),
@@ -130,6 +131,7 @@ export class World {
       page,
       made,
       frozen: false,
+      gone: false,
     };
     return env;
   }
@@ -171,6 +173,7 @@ export class World {
 
   // A tab that goes without a word: its connections, channels, timers and locks go with it.
   kill(env) {
+    env.gone = true;
     for (const source of env.made) source.close();
     for (const channel of this.channels) if (channel.tab === env) this.channels.delete(channel);
     for (const [id, timer] of this.#timers) if (timer.tab === env) this.#timers.delete(id);

@@ -22,7 +22,7 @@ export class Sharing {
   #timers = {};
   #leader = null; // its last 'here'
   #status = { state: 'connecting', reason: null }; // ours to announce, while we lead
-  #kinds = null;
+  #kinds; // what this tab's token may see, once the service has said so
   #beat = FIRST_BEAT;
   #behind = true;
   #fetching = false;
@@ -75,13 +75,15 @@ export class Sharing {
   }
 
   #here() {
-    this.#post({ type: 'here', at: this.#positions.last, kinds: this.#kinds, beat: this.#beat, ...this.#status });
+    const kinds = this.#status.state === 'open' ? this.#kinds : undefined;
+    this.#post({ type: 'here', at: this.#positions.last, kinds, beat: this.#beat, ...this.#status });
     this.#set('here', this.#beat, () => this.#here());
   }
 
   #won() {
     this.#clear('silence');
     this.leading = true;
+    this.#status = { state: 'connecting', reason: null };
     this.#waiting = [];
     this.#fetching = false;
     this.#owner.lead();
@@ -122,6 +124,10 @@ export class Sharing {
     if (message.type === 'here') {
       this.#leader = message;
       this.#beat = message.beat;
+      if (this.#differs()) {
+        this.#owner.alone();
+        return;
+      }
       if (this.#behind && message.state === 'open') this.#catchUp();
       else if (this.#behind) this.#owner.state(message.state, message.reason);
     }
@@ -155,7 +161,7 @@ export class Sharing {
 
   #fellBehind(message) {
     this.#behind = true;
-    this.#wait(message);
+    if (message) this.#wait(message);
     const delay = this.#holes ? this.#env.random() * Math.min(LONGEST_DELAY, 250 * 2 ** this.#holes) : 0;
     this.#holes = Math.min(this.#holes + 1, 16);
     this.#set('fetch', delay, () => this.#catchUp());
@@ -171,18 +177,29 @@ export class Sharing {
   caughtUp(open) {
     this.#fetching = false;
     if (this.leading) return;
-    if (this.#leader && JSON.stringify(open.kinds) !== JSON.stringify(this.#leader.kinds)) {
+    this.#kinds = open.kinds;
+    if (this.#differs()) {
       this.#owner.alone();
       return;
     }
+    // The leader's account joins one's own where both name a position; all before that was fetched. Where none is, one of the two has not come so far.
+    const known = (message) => [message.at, message.prev, message.id].some((id) => id && this.#positions.has(id));
+    const joint = this.#positions.last ? this.#waiting.findIndex(known) : 0;
+    if (joint < 0 && this.#waiting.length) {
+      this.#fellBehind();
+      return;
+    }
     this.#behind = false;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const message of waiting) {
+    for (const message of this.#waiting.splice(0).slice(joint)) {
       if (this.#behind) this.#wait(message);
       else this.#take(message);
     }
     if (!this.#behind && this.#leader) this.#owner.state(this.#leader.state, this.#leader.reason);
+  }
+
+  #differs() {
+    const theirs = this.#leader?.kinds;
+    return theirs !== undefined && this.#kinds !== undefined && JSON.stringify(theirs) !== JSON.stringify(this.#kinds);
   }
 
   #post(message) {
