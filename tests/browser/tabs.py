@@ -5,6 +5,7 @@ The law of this module: a test reads what a page has seen, in the page's own ord
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Tab:
         self._devtools: CDPSession | None = None
 
     async def until(self, expression: str, argument: object = None) -> None:
-        """Wait until a JavaScript expression (or function of ``argument``) is true in the page; says what the page has seen if it never is."""
+        """Wait until a JavaScript expression (or function of ``argument``) is true; says what the page has seen if it never is."""
         try:
             await self.page.wait_for_function(expression, arg=argument, timeout=PATIENCE)
         except Exception as error:
@@ -97,6 +98,13 @@ class Tabs:
         """Start the stream of a tab that has none, or has been reloaded."""
         await tab.until("window.ready")
         await tab.page.evaluate("([service, options]) => start(service, options)", [service, options])
+
+    @staticmethod
+    async def until(condition: Callable[[], bool]) -> None:
+        """Wait until a condition of the service's side is true."""
+        async with asyncio.timeout(PATIENCE / 1000):
+            while not condition():  # noqa: ASYNC110 - what the condition looks at has no event to wait for
+                await asyncio.sleep(0.01)
 
     def _failed(self, error: Error) -> None:
         self.errors.append(str(error))

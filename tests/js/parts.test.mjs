@@ -38,6 +38,19 @@ test('a step goes on from what is known, was seen, or shows a hole', () => {
   assert.equal(positions.step('x', 'y'), 'hole');
 });
 
+test('a position without an event moves only who stands right before it', () => {
+  const positions = new Positions('a');
+  positions.pass('a', 'b');
+  assert.equal(positions.last, 'b');
+  positions.move('d');
+  positions.pass('b', 'c');
+  assert.equal(positions.last, 'd', 'who is ahead stays there');
+  assert.equal(positions.step('c', 'e'), 'next');
+  const fresh = new Positions('earliest');
+  fresh.pass('earliest', 'a');
+  assert.equal(fresh.last, 'a');
+});
+
 test('a gap forgets what was seen', () => {
   const positions = new Positions('a');
   positions.restart('z');

@@ -29,6 +29,12 @@ export class Positions {
     return true;
   }
 
+  // Notes a position that carries no event. It moves a reader only who stands right before it: one who is ahead stays there.
+  pass(prev, id) {
+    if (prev === this.last || !this.last || this.last === 'earliest') this.move(id);
+    else if (id && !this.#known.has(id)) this.#note(id);
+  }
+
   // What a step from `prev` to `id` is, in somebody else's account of the same order: 'next', 'seen', or a 'hole' before it.
   step(prev, id) {
     if (this.#known.has(id)) return 'seen';

@@ -129,6 +129,7 @@ export class Stream {
     const sharing = this.#sharing;
     const moves = follow || positions.last !== '';
     let open = null;
+    let at = positions.last; // where this connection is, which may be behind what another one has brought
     const sink = {
       opened: (data, id) => {
         const org = this.#options.share?.org;
@@ -137,20 +138,25 @@ export class Stream {
           return false;
         }
         open = data;
-        if (moves) positions.move(id);
+        if (moves) positions.pass(at, id);
+        at = id || at;
         if (follow) sharing?.opened(data);
         this.#control({ name: 'stream.open', data, id: id || null }, follow);
         return true;
       },
-      gap: (data, id) => this.#give({ type: 'gap', data, id }, follow),
+      gap: (data, id) => {
+        at = id;
+        this.#give({ type: 'gap', data, id }, follow);
+      },
       event: (id, kind, text) => {
+        at = id;
         const prev = positions.last;
         if (!positions.has(id)) this.#give({ type: 'event', prev, id, kind, text }, follow);
       },
       control: (name, data, id) => {
-        const prev = positions.last;
-        if (id && positions.has(id)) this.#dispatch(name, { id, kind: name, data });
-        else this.#control({ name, data, prev, id: id || null }, follow);
+        const prev = id ? at : undefined;
+        at = id || at;
+        this.#control({ name, data, prev, id: id || null }, follow);
       },
       state: (state, reason) => {
         if (follow) {
@@ -159,7 +165,7 @@ export class Stream {
         } else if (state === 'waiting' && this.#status.state !== 'open') this.#say(state, reason);
       },
       ended: (id) => {
-        if (moves) positions.move(id);
+        if (moves) positions.pass(at, id);
         this.#connection = null;
         sharing?.caughtUp(open);
       },
@@ -177,7 +183,8 @@ export class Stream {
   // Moves, tells the followers, and then the page.
   #give(message, tell = false) {
     if (message.type === 'gap') this.#positions.restart(message.id);
-    else if (message.prev !== undefined) this.#positions.move(message.id);
+    else if (message.type === 'event') this.#positions.move(message.id);
+    else if (message.prev !== undefined) this.#positions.pass(message.prev, message.id);
     if (tell) this.#sharing?.tell(message);
     if (message.type === 'gap') {
       this.#dispatch('stream.gap', { id: message.id, kind: 'stream.gap', data: message.data });
