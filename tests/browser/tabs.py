@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playwright.async_api import BrowserContext, CDPSession, Error, Page
+    from playwright.async_api import BrowserContext, Error, Page
 
     from tests.browser.pages import Pages
 
@@ -26,7 +26,6 @@ class Tab:
         """Made by :meth:`Tabs.open`."""
         self.page = page
         self.asked = 0
-        self._devtools: CDPSession | None = None
 
     async def until(self, expression: str, argument: object = None) -> None:
         """Wait until a JavaScript expression (or function of ``argument``) is true; says what the page has seen if it never is."""
@@ -60,11 +59,9 @@ class Tab:
         found: dict[str, Any] = await self.page.evaluate("stream.status")
         return found
 
-    async def lifecycle(self, state: str) -> None:
-        """Make the tab ``frozen`` or ``active``, as a browser does that saves power."""
-        if self._devtools is None:
-            self._devtools = await self.page.context.new_cdp_session(self.page)
-        await self._devtools.send("Page.setWebLifecycleState", {"state": state})
+    async def lifecycle(self, event: str) -> None:
+        """Tell the page that it is frozen (``freeze``), or back (``resume``), as a browser tells a hidden tab; headless, it has none."""
+        await self.page.evaluate("(event) => document.dispatchEvent(new Event(event))", event)
 
     async def close(self) -> None:
         """Close the tab."""

@@ -95,7 +95,9 @@ async def test_a_service_over_capacity_is_waited_for(pages: Pages, tabs: Tabs) -
         await second.until_seen([await redline.publish()])
 
 
-async def test_an_expired_token_is_replaced_without_a_loss_even_when_the_warning_came_to_nothing(redline: RunningService, tabs: Tabs) -> None:
+async def test_an_expired_token_is_replaced_without_a_loss_even_when_the_warning_came_to_nothing(
+    redline: RunningService, tabs: Tabs
+) -> None:
     """The page has no other token until the first has ended."""
     short, long = redline.token(ttl=2), redline.token()
     ended = False

@@ -17,6 +17,11 @@ export class Positions {
     if (start && start !== 'earliest') this.#note(start);
   }
 
+  // The last position as an event id, '' where there is none yet.
+  get id() {
+    return this.last === 'earliest' ? '' : this.last;
+  }
+
   has(id) {
     return this.#known.has(id);
   }

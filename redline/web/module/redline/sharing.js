@@ -76,7 +76,7 @@ export class Sharing {
 
   #here() {
     const kinds = this.#status.state === 'open' ? this.#kinds : undefined;
-    this.#post({ type: 'here', at: this.#positions.last, kinds, beat: this.#beat, ...this.#status });
+    this.#post({ type: 'here', at: this.#positions.id, kinds, beat: this.#beat, ...this.#status });
     this.#set('here', this.#beat, () => this.#here());
   }
 

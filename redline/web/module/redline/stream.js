@@ -41,7 +41,7 @@ export class Stream {
   }
 
   get lastEventId() {
-    return this.#positions.last === 'earliest' ? '' : this.#positions.last;
+    return this.#positions.id;
   }
 
   on(kind, handler) {
