@@ -1,11 +1,12 @@
 """Tabs of one browser that share a stream, and tabs that must not.
 
-The law of these tests: of the tabs that share, one has a connection, whichever of them goes; each sees each event once; and no tab ever hears
-another org's.
+The law of these tests: of the tabs that share, one has a connection, whichever of them goes; each sees each event once; and no tab hears of
+another org.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -120,13 +121,10 @@ async def test_a_gap_reaches_every_tab(redline: RunningService, tabs: Tabs) -> N
 
 async def test_two_orgs_tabs_never_mix(redline: RunningService, tabs: Tabs) -> None:
     users = [("acme", "ada"), ("globex", "ada"), ("acme", "bob")]
-    opened = {
-        user: [
-            await tabs.open(redline.url, lambda org=user[0]: redline.token(org), share=dict(zip(("org", "user"), user, strict=True)))
-            for _ in range(2)
-        ]
-        for user in users
-    }
+    opened: dict[tuple[str, str], list[Tab]] = {}
+    for org, user in users * 2:
+        token = partial(redline.token, org)
+        opened.setdefault((org, user), []).append(await tabs.open(redline.url, token, share={"org": org, "user": user}))
     for pair in opened.values():
         for tab in pair:
             await tab.until_state("open")

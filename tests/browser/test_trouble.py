@@ -11,7 +11,6 @@ import pytest
 
 from redline.auth import mint_token
 from redline.clock import SystemClock
-
 from redline.eventlog.memory import MemoryLog, Retention
 from redline.metrics import Metrics
 from redline.testing import serving

@@ -1,7 +1,7 @@
 """``/redline.js``: the stream's client for a page, as ES modules without a build step.
 
 The law of this package: what it serves is public, the same for everybody, and holds no setting and no secret; so any page of any origin may
-load it (the stream itself asks for a token, and lets in only pages that ``cors.origins`` lists). It is served also where the console is not.
+load it (the stream itself asks for a token, and lets in only pages that ``cors.origins`` lists). It is there also where the console is not.
 """
 
 from __future__ import annotations

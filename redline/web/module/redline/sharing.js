@@ -149,7 +149,7 @@ export class Sharing {
       else this.#owner.state(message.state, message.reason);
     } else if (message.type === 'gap') {
       this.#owner.give(message);
-    } else if (message.id) {
+    } else if (message.prev !== undefined) {
       const step = positions.step(message.prev, message.id);
       if (step === 'hole') this.#fellBehind(message);
       else if (step === 'next') {
