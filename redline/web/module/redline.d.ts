@@ -1,19 +1,7 @@
 // Types of redline.js. The kinds and the control events are those of the service: its /v1/types.d.ts says what is installed.
 // A page that has its own copy of these files keeps them side by side: redline.d.ts, and v1/types.d.ts beneath it.
 
-import type { RedlineEventMap } from "./v1/types.d.ts";
-
-/** An event as the service sends it: `data` is the kind's payload, `at` an RFC 3339 time. */
-export interface Envelope<Kind extends string = string, Data = unknown> {
-  readonly id: string;
-  readonly kind: Kind;
-  readonly org: string;
-  readonly at: string;
-  readonly data: Data;
-}
-
-/** A kind's name, and its envelope. */
-export type EventMap = { readonly [Kind in string]: Envelope<Kind> };
+import type { RedlineControlEventMap, RedlineEventMap } from "./v1/types.d.ts";
 
 /** A control event of the stream itself. `id` is the position that it carries, or null. */
 export interface Control<Name extends string, Data> {
@@ -22,36 +10,11 @@ export interface Control<Name extends string, Data> {
   readonly data: Data;
 }
 
-export interface OpenData {
-  readonly org: string;
-  readonly resumed: boolean;
-  readonly cursor: string;
-  readonly head: string;
-  readonly kinds: readonly string[] | null;
-  readonly heartbeatSeconds: number;
-  readonly expiresAt: string;
-}
+/** The data of each control event, as a handler gets it. */
+export type ControlMap = { readonly [Name in keyof RedlineControlEventMap & string]: Control<Name, RedlineControlEventMap[Name]> };
 
-export interface GapData {
-  readonly reason: "evicted" | "unknown";
-  readonly requested: string;
-  readonly oldest: string | null;
-  readonly head: string;
-}
-
-export interface ClosingData {
-  readonly reason: string;
-  readonly retryable: boolean;
-}
-
-export interface ControlMap {
-  readonly "stream.open": Control<"stream.open", OpenData>;
-  readonly "stream.gap": Control<"stream.gap", GapData>;
-  readonly "stream.cursor": Control<"stream.cursor", { readonly head: string }>;
-  readonly "stream.expiring": Control<"stream.expiring", { readonly expiresAt: string }>;
-  readonly "stream.closing": Control<"stream.closing", ClosingData>;
-  readonly "stream.heartbeat": Control<"stream.heartbeat", { readonly head: string }>;
-}
+/** What a gap says: `reason`, `requested`, `oldest`, `head`. */
+export type GapData = RedlineControlEventMap["stream.gap"];
 
 type Prefixes<Name extends string> = Name extends `${infer First}.${infer Rest}`
   ? `${First}.*` | (Prefixes<Rest> extends infer More extends string ? `${First}.${More}` : never)
@@ -132,4 +95,4 @@ export interface Stream<Events = RedlineEventMap> {
 }
 
 /** Opens a stream. It reconnects, renews its credential and resumes by itself until it is closed. */
-export declare function openStream<Events = RedlineEventMap>(options: Options<Events>): Stream<Events>;
+export declare function openStream<Events = RedlineEventMap>(options: Options<NoInfer<Events>>): Stream<Events>;
