@@ -137,6 +137,12 @@ class ConsoleSettings(_Group):
     enabled: bool = Field(default=True, description="Whether the console is served.")
 
 
+class DocsSettings(_Group):
+    """The API's description at /docs."""
+
+    enabled: bool = Field(default=True, description="Whether the documentation page and its OpenAPI document are served.")
+
+
 class Settings(BaseSettings, _Group):
     """All settings. Made by :func:`redline.settings.load_settings`; made directly, it takes its arguments and reads nothing else."""
 
@@ -162,6 +168,7 @@ class Settings(BaseSettings, _Group):
     limits: LimitSettings = LimitSettings()
     cors: CorsSettings = CorsSettings()
     console: ConsoleSettings = ConsoleSettings()
+    docs: DocsSettings = DocsSettings()
 
     _warnings: tuple[str, ...] = PrivateAttr(default=())
 

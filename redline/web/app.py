@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ from redline.auth.key_files import load_key_file
 from redline.auth.keys import KeyRing, secret_key
 from redline.auth.tokens import TokenRules, TokenVerifier
 from redline.broker.broker import Broker, Limits
+from redline.catalogue.documents import documents
 from redline.clock import SystemClock
 from redline.discovery import installed
 from redline.errors import StartupError
@@ -26,9 +28,10 @@ from redline.eventlog.memory import MemoryLog, Retention
 from redline.kinds.registry import load_kinds
 from redline.metrics import Metrics
 from redline.publisher import Publisher
-from redline.web.catalog import catalog
+from redline.web.catalog import serve_catalogue
 from redline.web.console import console
 from redline.web.cors import allow_origins
+from redline.web.docs import serve_docs
 from redline.web.errors import EnvelopeErrorHandler
 from redline.web.events import events
 from redline.web.health import health
@@ -72,8 +75,12 @@ def create_app(
         dumps=orjson.dumps,
     )
     app.ctx.service = service
-    for blueprint in (streams, events, catalog, health, module):
+    for blueprint in (streams, events, health, module):
         app.blueprint(blueprint)
+    catalogue = documents(kinds, metadata.version("redline"))
+    serve_catalogue(app, catalogue)
+    if settings.docs.enabled:
+        serve_docs(app, catalogue)
     if settings.console.enabled:
         app.blueprint(console)
     allow_origins(app, settings.cors)

@@ -1,59 +1,53 @@
-"""``GET /v1/kinds`` and ``GET /v1/kinds/<kind>``: what is installed (contract §4).
+"""What is installed, as ``redline.catalogue`` writes it down (contract §4): the kinds, AsyncAPI, TypeScript.
 
-The law of this module: it says what the registry holds, and nothing else; with no plugin installed it is an empty list.
+The law of this module: it serves bytes that were made when the service started; with no plugin installed the lists in them are empty.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 from sanic import Blueprint
-from sanic.response import HTTPResponse
 
 from redline.errors import NotFound
-from redline.web.service import service_of
+from redline.web.documents import JSON, Document, answer
 
 if TYPE_CHECKING:
-    from sanic import Request
+    from sanic import Request, Sanic
+    from sanic.config import Config
+    from sanic.response import HTTPResponse
 
-    from redline.kinds.registry import RegisteredKind
+    from redline.catalogue.documents import Documents
 
-catalog: Final = Blueprint("catalog")
-
-
-@catalog.get("/v1/kinds")
-async def kinds(request: Request) -> HTTPResponse:
-    """List every installed kind."""
-    return _json({"kinds": [describe(kind) for kind in service_of(request).kinds]})
+TYPESCRIPT: Final = "application/typescript; charset=utf-8"
 
 
-@catalog.get("/v1/kinds/<name:str>")
-async def kind(request: Request, name: str) -> HTTPResponse:
-    """Describe one kind."""
-    found = service_of(request).kinds.get(name)
-    if found is None:
-        msg = "No installed plugin provides this kind. GET /v1/kinds lists those that are."
-        raise NotFound(msg)
-    return _json(describe(found))
+def serve_catalogue(app: Sanic[Config, Any], documents: Documents) -> None:
+    """Give ``app`` the catalogue's routes for these documents."""
+    catalog = Blueprint("catalog")
+    kinds = Document(documents.kinds, JSON)
+    each = {name: Document(body, JSON) for name, body in documents.kind.items()}
+    asyncapi = Document(documents.asyncapi, JSON)
+    types = Document(documents.types, TYPESCRIPT)
 
+    @catalog.get("/v1/kinds", name="kinds")
+    async def list_kinds(request: Request) -> HTTPResponse:
+        return answer(request, kinds)
 
-def describe(kind: RegisteredKind) -> dict[str, object]:
-    """Return a kind as the catalogue shows it."""
-    policy = kind.policy
-    return {
-        "name": kind.name,
-        "title": policy.title,
-        "description": policy.description,
-        "version": policy.version,
-        "schema": orjson.Fragment(kind.schema_json),
-        "example": policy.example,
-        "scope": policy.scope,
-        "maxBytes": policy.max_bytes,
-        "distribution": kind.distribution,
-        "distributionVersion": kind.distribution_version,
-    }
+    @catalog.get("/v1/kinds/<name:str>", name="kind")
+    async def describe_kind(request: Request, name: str) -> HTTPResponse:
+        found = each.get(name)
+        if found is None:
+            msg = "No installed plugin provides this kind. GET /v1/kinds lists those that are."
+            raise NotFound(msg)
+        return answer(request, found)
 
+    @catalog.get("/v1/asyncapi.json", name="asyncapi")
+    async def describe_stream(request: Request) -> HTTPResponse:
+        return answer(request, asyncapi)
 
-def _json(body: object) -> HTTPResponse:
-    return HTTPResponse(orjson.dumps(body), headers={"Cache-Control": "no-cache"}, content_type="application/json")
+    @catalog.get("/v1/types.d.ts", name="types")
+    async def declare_types(request: Request) -> HTTPResponse:
+        return answer(request, types)
+
+    app.blueprint(catalog)

@@ -129,7 +129,7 @@ async def test_a_fault_of_ours_is_a_500_with_nothing_of_the_inside(redline: Runn
         msg = "the inside, at /home/somebody"
         raise RuntimeError(msg)
 
-    monkeypatch.setattr("redline.web.catalog.describe", fail)
+    monkeypatch.setattr("redline.web.catalog.answer", fail)
     answer = await redline.http.get(f"{redline.url}/v1/kinds")
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["details"]) == (500, "internal", [])
@@ -141,7 +141,7 @@ async def test_a_fault_of_ours_is_a_500_with_nothing_of_the_inside(redline: Runn
 async def test_the_log_has_the_request_id_that_the_caller_was_told(
     redline: RunningService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("redline.web.catalog.describe", None)
+    monkeypatch.setattr("redline.web.catalog.answer", None)
     answer = await redline.http.get(f"{redline.url}/v1/kinds")
     told = answer.json()["error"]["requestId"]
     (record,) = [record for record in caplog.records if told in record.getMessage()]

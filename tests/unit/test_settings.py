@@ -109,6 +109,7 @@ VALUES: dict[tuple[str, ...], tuple[Any, Any, Any]] = {
     ("cors", "origins"): (["https://a.example"], ["http://b.example:81", "https://c.example"], []),
     ("cors", "credentials"): (True, False, True),
     ("console", "enabled"): (False, True, False),
+    ("docs", "enabled"): (False, True, False),
     ("limits", "header_bytes"): (8192, 8193, 65_536),
 }
 
