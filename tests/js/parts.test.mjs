@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { backoff, renewal } from './redline/connection.js';
 import { Kinds, checkPattern, takes } from './redline/kinds.js';
+import { backoff, renewal } from './redline/pace.js';
 import { Positions } from './redline/positions.js';
 import { World } from './world.mjs';
 

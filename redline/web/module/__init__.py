@@ -6,56 +6,43 @@ load it (the stream itself asks for a token, and lets in only pages that ``cors.
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from sanic import Blueprint
-from sanic.response import HTTPResponse
 
 from redline.errors import NotFound
+from redline.web.documents import Document, answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sanic import Request
+    from sanic.response import HTTPResponse
 
 module: Final = Blueprint("module")
 
 _TYPES: Final = {".js": "text/javascript; charset=utf-8", ".d.ts": "application/typescript; charset=utf-8"}
 
 
-class Script(NamedTuple):
-    """A file of the module, with its headers."""
-
-    body: bytes
-    content_type: str
-    etag: str
-
-    def headers(self) -> dict[str, str]:
-        """Return what goes out with it, also when it is not sent again (RFC 9110 §15.4.5)."""
-        return {
-            # A page of another origin imports a module by CORS (HTML §8.1.4.2), also where the importing page isolates itself (CORP).
-            "Access-Control-Allow-Origin": "*",
-            "Cache-Control": "no-cache",
-            "Cross-Origin-Resource-Policy": "cross-origin",
-            "ETag": self.etag,
-            "X-Content-Type-Options": "nosniff",
-        }
+_HEADERS: Final = {
+    # A page of another origin imports a module by CORS (HTML §8.1.4.2), also where that page isolates itself (CORP).
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
 
 
 @cache
-def scripts() -> Mapping[str, Script]:
+def scripts() -> Mapping[str, Document]:
     """Return the module's files by path, as the installed package holds them; read once."""
-    found: dict[str, Script] = {}
+    found: dict[str, Document] = {}
     top = files(__package__)
     for folder, prefix in ((top, "/"), (top.joinpath("redline"), "/redline/")):
         for each in folder.iterdir():
             content_type = next((text for ending, text in _TYPES.items() if each.name.endswith(ending)), None)
             if content_type is not None:
-                body = each.read_bytes()
-                found[prefix + each.name] = Script(body, content_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+                found[prefix + each.name] = Document(each.read_bytes(), content_type, _HEADERS)
     return found
 
 
@@ -65,7 +52,7 @@ def scripts() -> Mapping[str, Script]:
 @module.head("/redline.d.ts", name="types_head")
 async def entry(request: Request) -> HTTPResponse:
     """Answer with what a page imports, or with its types."""
-    return _answer(request, scripts()[request.path])
+    return answer(request, scripts()[request.path])
 
 
 @module.get("/redline/<name:str>", name="part")
@@ -76,11 +63,4 @@ async def part(request: Request, name: str) -> HTTPResponse:
     if found is None:
         msg = "The module has no such file."
         raise NotFound(msg)
-    return _answer(request, found)
-
-
-def _answer(request: Request, found: Script) -> HTTPResponse:
-    known = [tag.strip().removeprefix("W/") for line in request.headers.getall("if-none-match", []) for tag in line.split(",")]
-    if found.etag in known or "*" in known:
-        return HTTPResponse(status=304, headers=found.headers())
-    return HTTPResponse(found.body, headers=found.headers(), content_type=found.content_type)
+    return answer(request, found)

@@ -5,37 +5,15 @@
 // The browser reconnects by itself, when the server says and with the last id, wherever it can; that is left to it. Done here is what it does not do:
 // a credential that ends, a refusal (after any status but 200 an EventSource is closed for good), and a connection that has died without a word.
 
+import { Attempt, inquire } from './attempt.js';
+import { backoff, renewal } from './pace.js';
+import { Timers } from './timers.js';
+
 const CLOSED = 2; // EventSource.CLOSED
-const FIRST_DELAY = 500;
-const LONGEST_DELAY = 30_000;
 const OPENING = 20_000;
 const RECONNECTING = 60_000; // the server may have told the browser to wait for a while
 const SILENT_BEATS = 2.5;
-const WARNING = 30_000; // how long before a credential's end the server says so
-const SOONEST_RENEWAL = 500;
 const MOST_HELD = 1000;
-
-// Full jitter: those who were cut together do not come back together.
-export const backoff = (failures, random) => random() * Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** failures);
-
-// When to renew a credential after its warning: spread, early enough for a second try, and never in a tight loop, however short it lives and
-// however wrong the clock is.
-export function renewal(expiresAt, time, random) {
-  const left = Math.min(Math.max(Date.parse(expiresAt) - time, 0), WARNING) || 0;
-  return Math.max(SOONEST_RENEWAL, left * (0.25 + random() / 4));
-}
-
-class Attempt {
-  opened = 0; // how often stream.open has come
-  live = false; // between stream.open and an end
-  told = false; // whether the server has said when to come back: its answers do
-  reason = null; // of the last stream.closing
-  held = null; // what waits for the names of new kinds
-
-  constructor(source, url, credential, names, now) {
-    Object.assign(this, { source, url, credential, names, heard: now });
-  }
-}
 
 export class Connection {
   #wanted;
@@ -46,18 +24,19 @@ export class Connection {
   #asking = false;
   #renewing = false;
   #stopped = false;
-  #timers = {};
+  #timers;
   #failures = 0;
   #rejections = 0;
   #rejected = null;
   #beat = 15_000;
 
   // `wanted`: { url, kinds, token(), cursor(), follow }. `sink` takes what comes: opened(data, id) (false to be stopped by it), gap(data, id),
-  // event(id, kind, text), control(name, data, id), state(state, reason), ended(id), refused(error). `env` is the world: see env.js.
+  // event(id, kind, text), control(name, data, id), state(state, reason), ended(id), refused(error). `env` is the world: see redline.js.
   constructor(wanted, sink, env) {
     this.#wanted = wanted;
     this.#sink = sink;
     this.#env = env;
+    this.#timers = new Timers(env);
   }
 
   start() {
@@ -66,7 +45,7 @@ export class Connection {
 
   stop() {
     this.#stopped = true;
-    for (const name of Object.keys(this.#timers)) this.#clear(name);
+    this.#timers.clearAll();
     this.#current?.source.close();
     this.#next?.source.close();
     this.#current = this.#next = null;
@@ -75,14 +54,14 @@ export class Connection {
   // The network is another one, or the page is looked at again: do not wait for what would be noticed later.
   wake(changed) {
     if (this.#stopped) return;
-    if (this.#timers.retry) this.#set('retry', changed ? this.#env.random() * 1000 : 0, () => this.#connect());
-    else if (changed && !this.#next) this.#set('retry', this.#env.random() * 1000, () => this.#connect());
+    if (this.#timers.has('retry')) this.#timers.set('retry', changed ? this.#env.random() * 1000 : 0, () => this.#connect());
+    else if (changed && !this.#next) this.#timers.set('retry', this.#env.random() * 1000, () => this.#connect());
     else this.#look();
   }
 
   async #connect() {
     if (this.#asking || this.#stopped) return;
-    this.#clear('retry');
+    this.#timers.clear('retry');
     this.#asking = true;
     if (!this.#current) this.#sink.state('connecting');
     let credential;
@@ -103,15 +82,8 @@ export class Connection {
   }
 
   #open(credential, names) {
-    const url = new URL(this.#wanted.url);
-    if (typeof credential === 'string') url.searchParams.set('token', credential);
-    else url.searchParams.set('ticket', credential.ticket);
-    if (this.#wanted.kinds.wanted) url.searchParams.set('kinds', this.#wanted.kinds.wanted.join(','));
-    if (this.#wanted.cursor()) url.searchParams.set('last_event_id', this.#wanted.cursor());
-    if (!this.#wanted.follow) url.searchParams.set('follow', 'false');
-    url.searchParams.set('heartbeat', 'event');
     this.#next?.source.close();
-    const attempt = new Attempt(new this.#env.EventSource(url.href), url, credential, names, this.#env.now());
+    const attempt = new Attempt(this.#wanted, credential, names, this.#env);
     this.#next = attempt;
     const listen = (name, take) =>
       attempt.source.addEventListener(name, (message) => {
@@ -144,7 +116,7 @@ export class Connection {
     attempt.live = true;
     attempt.reason = null;
     attempt.expiresAt = data.expiresAt;
-    this.#clear('retry');
+    this.#timers.clear('retry');
     this.#failures = this.#rejections = 0;
     this.#rejected = null;
     this.#beat = data.heartbeatSeconds * 1000;
@@ -180,7 +152,7 @@ export class Connection {
   }
 
   #renewLater(expiresAt) {
-    this.#set('renewal', renewal(expiresAt, this.#env.time(), this.#env.random), () => {
+    this.#timers.set('renewal', renewal(expiresAt, this.#env.time(), this.#env.random), () => {
       this.#renewing = true;
       this.#connect();
     });
@@ -215,33 +187,12 @@ export class Connection {
     this.#drop(attempt);
     if (this.#next || this.#asking) return; // another one is on its way
     this.#asking = true;
-    const { status, error, after } = await this.#inquire(attempt);
+    const { status, error, after } = await inquire(attempt.url, this.#env);
     this.#asking = false;
     if (this.#stopped) return;
     if (status === 401) this.#reject(attempt, error);
     else if (status >= 400 && status < 500 && ![408, 425, 429].includes(status)) this.#refuse(error);
     else this.#again(error?.code ?? 'unreachable', after);
-  }
-
-  // Asks why a stream was refused, which an EventSource does not tell.
-  async #inquire({ url }) {
-    const asked = new URL(url);
-    asked.searchParams.set('follow', 'false');
-    asked.searchParams.delete('last_event_id');
-    try {
-      const answer = await this.#env.fetch(asked.href, {
-        headers: { Accept: 'application/json' },
-        cache: 'no-store',
-        credentials: 'omit',
-        signal: AbortSignal.timeout(10_000),
-      });
-      const after = Number(answer.headers.get('Retry-After')) * 1000 || 0;
-      if (answer.ok) return (await answer.body?.cancel(), { status: answer.status, after });
-      const error = await answer.json().then((body) => body.error, () => null);
-      return { status: answer.status, after, error: error ?? { code: `status_${answer.status}`, message: `The server answered ${answer.status}.` } };
-    } catch {
-      return { status: 0, after: 0 };
-    }
   }
 
   // The server will not have this credential any more: the page is asked for another one, once.
@@ -266,12 +217,12 @@ export class Connection {
     const delay = after + backoff(this.#failures, this.#env.random);
     this.#failures = Math.min(this.#failures + 1, 16);
     if (!this.#current) this.#sink.state('waiting', reason);
-    this.#set('retry', delay, () => this.#connect());
+    this.#timers.set('retry', delay, () => this.#connect());
   }
 
   // The watchdog: a live stream says something every heartbeat, and one that is being opened does not take for ever.
   #look() {
-    this.#clear('watch');
+    this.#timers.clear('watch');
     let due = Infinity;
     for (const attempt of [this.#current, this.#next]) {
       if (!attempt) continue;
@@ -279,10 +230,10 @@ export class Connection {
       if (left > 0) due = Math.min(due, left);
       else {
         this.#drop(attempt);
-        if (!this.#next && !this.#asking && !this.#timers.retry) this.#again('silence');
+        if (!this.#next && !this.#asking && !this.#timers.has('retry')) this.#again('silence');
       }
     }
-    if (due !== Infinity) this.#set('watch', due, () => this.#look());
+    if (due !== Infinity) this.#timers.set('watch', due, () => this.#look());
   }
 
   #patience(attempt) {
@@ -298,23 +249,10 @@ export class Connection {
     attempt.source.close();
     if (attempt === this.#current) {
       this.#current = null;
-      this.#clear('renewal');
+      this.#timers.clear('renewal');
       if (this.#next || this.#asking) this.#sink.state('connecting');
     } else if (attempt === this.#next) this.#next = null;
-    if (!this.#current && !this.#next) this.#clear('watch');
-  }
-
-  #set(name, delay, call) {
-    this.#clear(name);
-    this.#timers[name] = this.#env.setTimeout(() => {
-      delete this.#timers[name];
-      call();
-    }, delay);
-  }
-
-  #clear(name) {
-    if (this.#timers[name] !== undefined) this.#env.clearTimeout(this.#timers[name]);
-    delete this.#timers[name];
+    if (!this.#current && !this.#next) this.#timers.clear('watch');
   }
 }
 

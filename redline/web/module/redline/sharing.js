@@ -5,6 +5,7 @@
 // The channel's name holds URL, filter, org and user, so that nobody else's events are ever on it; each message names the org again.
 
 import { Election } from './election.js';
+import { Timers } from './timers.js';
 
 const FIRST_BEAT = 5000;
 const SILENT_BEATS = 2.5;
@@ -19,7 +20,7 @@ export class Sharing {
   #env;
   #election;
   #channel = null;
-  #timers = {};
+  #timers;
   #leader = null; // its last 'here'
   #status = { state: 'connecting', reason: null }; // ours to announce, while we lead
   #kinds; // what this tab's token may see, once the service has said so
@@ -38,6 +39,7 @@ export class Sharing {
     this.#positions = positions;
     this.#owner = owner;
     this.#env = env;
+    this.#timers = new Timers(env);
     this.#election = new Election(name, env.locks, { won: () => this.#won(), lost: () => this.#lost() });
   }
 
@@ -50,7 +52,7 @@ export class Sharing {
   }
 
   stop() {
-    for (const name of Object.keys(this.#timers)) this.#clear(name);
+    this.#timers.clearAll();
     this.leading = false;
     this.#election.resign();
     this.#channel?.close();
@@ -77,11 +79,11 @@ export class Sharing {
   #here() {
     const kinds = this.#status.state === 'open' ? this.#kinds : undefined;
     this.#post({ type: 'here', at: this.#positions.id, kinds, beat: this.#beat, ...this.#status });
-    this.#set('here', this.#beat, () => this.#here());
+    this.#timers.set('here', this.#beat, () => this.#here());
   }
 
   #won() {
-    this.#clear('silence');
+    this.#timers.clear('silence');
     this.leading = true;
     this.#status = { state: 'connecting', reason: null };
     this.#waiting = [];
@@ -91,7 +93,7 @@ export class Sharing {
 
   #lost() {
     this.leading = false;
-    this.#clear('here');
+    this.#timers.clear('here');
     this.#owner.follow();
     this.#election.stand();
     this.#follow();
@@ -108,7 +110,7 @@ export class Sharing {
   // Takes over from a leader that says nothing: frozen, or stuck. Followers do not do so all at once.
   #listen() {
     const patience = this.#beat * (SILENT_BEATS + this.#env.random());
-    this.#set('silence', patience, () => {
+    this.#timers.set('silence', patience, () => {
       this.#listen();
       this.#election.stand(true);
     });
@@ -164,11 +166,11 @@ export class Sharing {
     if (message) this.#wait(message);
     const delay = this.#holes ? this.#env.random() * Math.min(LONGEST_DELAY, 250 * 2 ** this.#holes) : 0;
     this.#holes = Math.min(this.#holes + 1, 16);
-    this.#set('fetch', delay, () => this.#catchUp());
+    this.#timers.set('fetch', delay, () => this.#catchUp());
   }
 
   #catchUp() {
-    if (this.#fetching || this.leading || this.#timers.fetch) return;
+    if (this.#fetching || this.leading || this.#timers.has('fetch')) return;
     this.#fetching = true;
     this.#owner.catchUp();
   }
@@ -204,18 +206,5 @@ export class Sharing {
 
   #post(message) {
     this.#channel?.postMessage({ ...message, org: this.#org });
-  }
-
-  #set(name, delay, call) {
-    this.#clear(name);
-    this.#timers[name] = this.#env.setTimeout(() => {
-      delete this.#timers[name];
-      call();
-    }, delay);
-  }
-
-  #clear(name) {
-    if (this.#timers[name] !== undefined) this.#env.clearTimeout(this.#timers[name]);
-    delete this.#timers[name];
   }
 }
