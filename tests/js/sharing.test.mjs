@@ -142,6 +142,33 @@ for (const [who, token] of [
   });
 }
 
+test('a message of another org is none, whoever sends it', async () => {
+  const { world, second } = await two();
+  const [channel] = world.channels;
+  const text = JSON.stringify({ id: 'g-1', kind: 'run.stage', org: 'globex', data: {} });
+  const stranger = new (world.tab().BroadcastChannel)(channel.name);
+  stranger.postMessage({ type: 'event', prev: 'e-0', id: 'g-1', kind: 'run.stage', text, org: 'globex' });
+  await settle();
+  assert.deepEqual(second.seen.ids, []);
+});
+
+test("a tab that begins now does not take the leader's beginning for its own", async () => {
+  const world = new World();
+  const first = open(world, { lastEventId: 'earliest' });
+  const second = open(world);
+  await settle();
+  world.sources[0].open('e-0', { head: 'e-2' });
+  for (const id of ['e-1', 'e-2']) world.sources[0].event(id);
+  await settle();
+  answerCatchUp(world.last, 'e-2');
+  world.sources[0].event('e-3');
+  await settle();
+  assert.deepEqual(first.seen.ids, ['e-1', 'e-2', 'e-3']);
+  assert.equal(second.stream.status.state, 'open');
+  assert.equal(second.seen.ids.at(-1), 'e-3');
+  assert.equal(world.sources.length, 2);
+});
+
 test('a follower whose token is refused hears nothing', async () => {
   const world = new World();
   open(world);

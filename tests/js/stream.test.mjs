@@ -91,6 +91,11 @@ test('a second stream that begins behind the first does not move the position ba
   world.sources[0].event('e-2');
   world.last.open('e-1');
   assert.equal(stream.lastEventId, 'e-2');
+  world.last.send('stream.cursor', { head: 'e-2' }, 'between-1-and-2');
+  assert.equal(stream.lastEventId, 'e-2', 'nor does what it passes on its way');
+  world.last.event('e-2');
+  world.last.send('stream.cursor', { head: 'e-3' }, 'e-3');
+  assert.equal(stream.lastEventId, 'e-3');
 });
 
 test('while the page has no other token the first stream goes on, and the page is asked again', async () => {

@@ -85,7 +85,6 @@ export class Sharing {
   #won() {
     this.#timers.clear('silence');
     this.leading = true;
-    this.#status = { state: 'connecting', reason: null };
     this.#waiting = [];
     this.#fetching = false;
     this.#owner.lead();
