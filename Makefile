@@ -3,7 +3,7 @@
 #   make demo    run a service with two orgs and a simulated product; open the address that it prints
 #   make test    every test and every static check
 #   make check   the static checks alone
-#   make bench   Redline beside its peers, about an hour; BENCH_ARGS=--quick to see that it works
+#   make bench   Redline beside its peers, half an hour; BENCH_ARGS=--quick to see that it works
 #   make lock    bring config/requirements.lock in line with pyproject.toml
 #   make clean   remove everything that is made here
 #

@@ -12,6 +12,7 @@ from redline.kinds.contract import EventKind, PayloadError, Policy
 
 if TYPE_CHECKING:
     from redline.kinds.model import ModelKind, Omittable, Payload, model_kind
+    from redline.web.attach import attach
 
 __version__ = "0.1.0"
 
@@ -24,6 +25,7 @@ __all__ = [
     "PayloadError",
     "Policy",
     "__version__",
+    "attach",
     "model_kind",
 ]
 
@@ -31,10 +33,14 @@ _FROM_MODEL = frozenset({"ModelKind", "Omittable", "Payload", "model_kind"})
 
 
 def __getattr__(name: str) -> object:
-    """Load what needs pydantic when it is first asked for (PEP 562): the command line and hand-written kinds do without."""
+    """Load what needs pydantic or Sanic when it is first asked for (PEP 562): the command line and hand-written kinds do without."""
     if name in _FROM_MODEL:
         from redline.kinds import model  # noqa: PLC0415 - the point of this function
 
         return getattr(model, name)
+    if name == "attach":
+        from redline.web.attach import attach  # noqa: PLC0415 - as above
+
+        return attach
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

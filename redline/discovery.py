@@ -8,9 +8,12 @@ are is not known here.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib import import_module, metadata
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redline.errors import StartupError
@@ -21,16 +24,31 @@ if TYPE_CHECKING:
 EntryPointSource = Callable[[str], Iterable[metadata.EntryPoint]]
 """Where entry points come from: takes a group's name, returns that group's."""
 
+ENVIRONMENT = "environment"
+"""The origin of what is installed where this process imports from; any other origin is the path of a folder."""
+
 _VALUE = re.compile(r"(?P<module>\w+(?:\.\w+)*)\s*(?::\s*(?P<attributes>\w+(?:\.\w+)*)\s*)?(?:\[[^\]]*\]\s*)?")
 """The syntax of an entry point's value: a module, an attribute of it, and extras (which mean nothing any more)."""
 _LONGEST_REASON = 300
+
+
+class PlacedEntryPoint(metadata.EntryPoint):
+    """An entry point of a distribution that lies in a folder of its own, which is its ``origin``."""
+
+    origin: str
+
+    def __init__(self, point: metadata.EntryPoint, origin: str) -> None:
+        """Take the entry point as it was read there, and the folder."""
+        super().__init__(point.name, point.value, point.group)
+        vars(self).update(dist=point.dist, origin=origin)  # as the standard library does: it cannot be assigned to
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """One object and who brought it.
 
-    ``entry_point`` is its name, ``value`` where it leads (``package.module:attribute``), ``distribution`` and ``version`` who installed it.
+    ``entry_point`` is its name, ``value`` where it leads (``package.module:attribute``), ``distribution`` and ``version`` who installed it,
+    and ``origin`` where: :data:`ENVIRONMENT` or a folder.
     """
 
     obj: object
@@ -38,6 +56,7 @@ class Found:
     value: str
     distribution: str
     version: str
+    origin: str = ENVIRONMENT
 
     @property
     def owner(self) -> str:
@@ -54,10 +73,11 @@ class Fault:
     entry_point: str
     message: str
     error: BaseException | None = field(default=None, compare=False)
+    origin: str = ENVIRONMENT
 
     def __str__(self) -> str:
         """Return the fault as one line that names the culprit."""
-        return f"{owner(self.distribution, self.version, self.entry_point)}: {self.message}"
+        return f"{owner(self.distribution, self.version, self.entry_point, self.origin)}: {self.message}"
 
 
 class DiscoveryError(StartupError):
@@ -69,9 +89,10 @@ class DiscoveryError(StartupError):
         self.faults = tuple(faults)
 
 
-def owner(distribution: str, version: str, entry_point: str) -> str:
-    """Return how messages name an entry point: ``acme-kinds 1.0, entry point 'acme.thing'``."""
-    return f"{' '.join(part for part in (distribution, version) if part)}, entry point {entry_point!r}"
+def owner(distribution: str, version: str, entry_point: str, origin: str = ENVIRONMENT) -> str:
+    """Return how messages name an entry point: ``acme-kinds 1.0, entry point 'acme.thing'``, with the folder where it comes from one."""
+    parts = (distribution, version, "" if origin == ENVIRONMENT else f"in {origin}")
+    return f"{' '.join(part for part in parts if part)}, entry point {entry_point!r}"
 
 
 def reason(error: BaseException) -> str:
@@ -99,12 +120,13 @@ def survey(group: str, source: EntryPointSource = installed) -> tuple[list[Found
     found: list[Found] = []
     faults: list[Fault] = []
     for entry_point, distribution, version in _once(entry_points):
+        origin = entry_point.origin if isinstance(entry_point, PlacedEntryPoint) else ENVIRONMENT
         try:
-            obj = _load(entry_point.value)
+            obj = _load(entry_point.value, origin)
         except _CannotLoadError as error:
-            faults.append(Fault(distribution, version, entry_point.name, str(error), error.__cause__))
+            faults.append(Fault(distribution, version, entry_point.name, str(error), error.__cause__, origin))
         else:
-            found.append(Found(obj, entry_point.name, entry_point.value, distribution, version))
+            found.append(Found(obj, entry_point.name, entry_point.value, distribution, version, origin))
     return found, faults
 
 
@@ -131,14 +153,14 @@ def _once(entry_points: Iterable[metadata.EntryPoint]) -> list[tuple[metadata.En
     """
     unique: dict[tuple[str, str, str], tuple[metadata.EntryPoint, str, str]] = {}
     for entry_point in entry_points:
-        distribution, version = _distribution(entry_point)
-        key = (entry_point.name, _normalised(distribution), "".join(entry_point.value.split()))
+        distribution, version = named(entry_point.dist)
+        key = (entry_point.name, normalised(distribution), "".join(entry_point.value.split()))
         unique.setdefault(key, (entry_point, distribution, version))
     return [unique[key] for key in sorted(unique)]
 
 
-def _distribution(entry_point: metadata.EntryPoint) -> tuple[str, str]:
-    dist = entry_point.dist
+def named(dist: metadata.Distribution | None) -> tuple[str, str]:
+    """Return a distribution's name and version, or words in place of a name that it does not have. Never raises."""
     if dist is None:
         return "unknown distribution", ""
     try:
@@ -148,12 +170,12 @@ def _distribution(entry_point: metadata.EntryPoint) -> tuple[str, str]:
         return "unnamed distribution", ""
 
 
-def _normalised(name: str) -> str:
+def normalised(name: str) -> str:
     """Return the one spelling of a distribution's name (the packaging rule for comparing them)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _load(value: str) -> object:
+def _load(value: str, origin: str) -> object:
     match = _VALUE.fullmatch(value.strip())
     if match is None:
         msg = f"its value {value!r:.200} is not of the form package.module:attribute"
@@ -164,8 +186,10 @@ def _load(value: str) -> object:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a module may also call sys.exit
-        msg = f"importing {module} failed: {reason(error)}"
+        msg = _hidden(module, origin) or f"importing {module} failed: {reason(error)}"
         raise _CannotLoadError(msg) from error
+    if (said := _hidden(module, origin)) is not None:
+        raise _CannotLoadError(said)
     walked = module
     for attribute in filter(None, (match["attributes"] or "").split(".")):
         try:
@@ -180,3 +204,20 @@ def _load(value: str) -> object:
             raise _CannotLoadError(msg) from error
         walked = f"{walked}.{attribute}"
     return obj
+
+
+def _hidden(module: str, origin: str) -> str | None:
+    """Say that ``module``, which the folder ``origin`` has, was imported from elsewhere: whatever that is, it is not the plugin.
+
+    None where it was not.
+    """
+    top = module.partition(".")[0]
+    imported = sys.modules.get(module) or sys.modules.get(top)
+    if origin == ENVIRONMENT or imported is None or PathFinder.find_spec(top, [origin]) is None:
+        return None
+    places = [place for place in (*getattr(imported, "__path__", ()), getattr(imported, "__file__", None)) if place]
+    folder = Path(origin).resolve()
+    if any(Path(place).resolve().is_relative_to(folder) for place in places):
+        return None
+    where = places[-1] if places else "the interpreter itself"
+    return f"its module {module} is hidden by that of {where}, which is not the folder's; give the plugin's module a name of its own"

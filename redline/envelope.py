@@ -7,7 +7,6 @@ here; it is bytes, and whoever put them into an envelope vouches that they are o
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import NamedTuple, NewType, Self
 
 OrgId = NewType("OrgId", str)
@@ -59,12 +58,12 @@ class EventId(NamedTuple):
         return f"{self.epoch}-{self.seq}"
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """One event, validated and from here on opaque.
 
-    ``at`` is RFC 3339 in UTC (:func:`redline.clock.rfc3339`). ``data`` is one JSON text. ``scope`` is what a reader's token must hold
-    besides ``stream:read`` to see it: it travels with the event, so that it holds even where the kind's plugin is gone.
+    ``kind`` is a registered kind's name. ``at`` is RFC 3339 in UTC (:func:`redline.clock.rfc3339`). ``data`` is one JSON text. ``scope`` is
+    what a reader's token must hold besides ``stream:read`` to see it: it travels with the event, so that it holds even where the kind's
+    plugin is gone. Whoever has these from outside the process makes an envelope by :meth:`checked`.
     """
 
     org: OrgId
@@ -73,8 +72,13 @@ class Envelope:
     data: bytes
     scope: str | None = None
 
-    def __post_init__(self) -> None:
-        """Refuse a kind or a time that could not stand on a line of the stream (``ValueError``: the fault of whoever made it)."""
-        if not _KIND.fullmatch(self.kind) or not _AT.fullmatch(self.at):
-            msg = f"an envelope needs a kind's name and a UTC time with milliseconds, not {self.kind[:64]!a} and {self.at[:40]!a}"
+    @classmethod
+    def checked(cls, org: OrgId, kind: str, at: str, data: bytes, scope: str | None = None) -> Self:
+        """Return an envelope; raise ``ValueError`` for a kind, a time or data that could not stand on a line of the stream."""
+        if not _KIND.fullmatch(kind) or not _AT.fullmatch(at):
+            msg = f"an envelope needs a kind's name and a UTC time with milliseconds, not {kind[:64]!a} and {at[:40]!a}"
             raise ValueError(msg)
+        if b"\n" in data or b"\r" in data or b"\0" in data:
+            msg = f"an envelope's data is one line, and that of an event of {kind} holds a CR, LF or NUL"
+            raise ValueError(msg)
+        return cls(org, kind, at, data, scope)

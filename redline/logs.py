@@ -93,19 +93,21 @@ class Redactor(logging.Filter):
         return True
 
 
-def install_redaction() -> None:
-    """Redact on every logger of :data:`FAMILIES`, those included that are made later. Harmless when repeated.
+def install_redaction(families: frozenset[str] = FAMILIES) -> None:
+    """Redact on every logger of ``families``, those included that are made later. Harmless when repeated.
 
     Filters are not inherited, so a later child of ``sanic`` would start without one. The record factory is the one place that each record
     passes before its logger's filters: it looks whether the logger has ours, and changes nothing about any record. Loggers of other names,
     and whatever factory was set before, work as ever.
     """
-    for name in FAMILIES | set(logging.root.manager.loggerDict):
-        if name.partition(".")[0] in FAMILIES:
+    for name in families | set(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in families:
             _attach(logging.getLogger(name))
     factory = logging.getLogRecordFactory()
-    if not isinstance(factory, _Watch):
-        logging.setLogRecordFactory(_Watch(factory))
+    if isinstance(factory, _Watch):
+        factory.families |= families
+    else:
+        logging.setLogRecordFactory(_Watch(factory, families))
 
 
 def configure_logging(level: str) -> None:
@@ -146,11 +148,12 @@ class _Stderr(logging.StreamHandler[TextIO]):
 class _Watch:
     """A log record factory that sees to the filters, and leaves the making to the one before it."""
 
-    def __init__(self, previous: Callable[..., logging.LogRecord]) -> None:
+    def __init__(self, previous: Callable[..., logging.LogRecord], families: frozenset[str]) -> None:
         self._make = previous
+        self.families = families
 
     def __call__(self, name: str | None, *args: object, **kwargs: object) -> logging.LogRecord:
-        if name and name.partition(".")[0] in FAMILIES:
+        if name and name.partition(".")[0] in self.families:
             logger = logging.root.manager.loggerDict.get(name)
             if isinstance(logger, logging.Logger):
                 _attach(logger)

@@ -7,7 +7,9 @@ tests, never meet. No org, no token and no address is ever a label.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from importlib import metadata
+from itertools import accumulate
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from prometheus_client import (
@@ -15,17 +17,19 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     Info,
     ProcessCollector,
     generate_latest,
 )
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from redline import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from prometheus_client.metrics_core import Metric
 
@@ -52,7 +56,7 @@ MOST_LABELS = 1000
 """The most values of one label; what comes after them counts as :data:`OTHER`."""
 OTHER = "other"
 
-_VALIDATION_BUCKETS = (0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.01, 0.1, 1.0)
+_BUCKETS = (0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.01, 0.1, 1.0)
 
 _M = TypeVar("_M", bound=MetricWrapperBase)
 
@@ -75,6 +79,37 @@ class Children(dict[str, _M], Generic[_M]):
         return child
 
 
+class Duration:
+    """How long something took, each time: how often in each bucket, and in all."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        """Begin at nothing."""
+        self.counts = [0] * (len(_BUCKETS) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one."""
+        self.counts[bisect_left(_BUCKETS, seconds)] += 1
+        self.total += seconds
+
+
+class _Histogram(Collector):
+    """A histogram with one label over plain numbers: the library's own takes 3 µs an observation, half of what a validation takes."""
+
+    def __init__(self, name: str, documentation: str, label: str, durations: Mapping[str, Duration]) -> None:
+        self._name, self._documentation, self._labels = name, documentation, [label]
+        self._durations = durations
+
+    def collect(self) -> Iterator[Metric]:
+        family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
+        for value, duration in self._durations.items():
+            bounds = [*map(floatToGoString, _BUCKETS), "+Inf"]
+            family.add_metric([value], list(zip(bounds, accumulate(duration.counts), strict=True)), duration.total)
+        yield family
+
+
 class Metrics:
     """What the service counts. Attributes are prometheus_client's own objects, or :class:`Children` of them."""
 
@@ -95,14 +130,22 @@ class Metrics:
         self.events_published = Children(published, kinds)
         refused = Counter("redline_publish_refused", "Events that were refused, by the error's code.", ["code"], registry=registry)
         self.publish_refused = Children(refused, _codes())
-        validation = Histogram(
-            "redline_validation_seconds",
-            "How long a kind's validator held the event loop, by kind.",
+        self.validation_seconds = {kind: Duration() for kind in kinds}
+        registry.register(
+            _Histogram(
+                "redline_validation_seconds", "How long a kind's validator held the event loop, by kind.", "kind", self.validation_seconds
+            )
+        )
+        slow = Counter(
+            "redline_slow_validations",
+            "Events whose validator held the event loop for more than 50 ms, by kind.",
             ["kind"],
-            buckets=_VALIDATION_BUCKETS,
             registry=registry,
         )
-        self.validation_seconds = Children(validation, kinds)
+        self.slow_validations = Children(slow, kinds)
+        self.loop_held = Counter(
+            "redline_loop_held", "Times that the event loop was held for longer than watchdog.seconds.", registry=registry
+        )
 
         self.deliveries = Counter("redline_deliveries", "Event frames written to streams.", registry=registry)
         self.replayed_events = Counter("redline_replayed_events", "Those of them that came from history.", registry=registry)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from time import perf_counter
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, cast
 
 import orjson
@@ -18,6 +19,7 @@ from redline.errors import Detail, Internal, InvalidPayload, PayloadTooLarge, Un
 from redline.eventlog.contract import Draft
 from redline.kinds.contract import PayloadError
 from redline.kinds.registry import clean_json
+from redline.kinds.watch import SLOW_SECONDS, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,46 +56,54 @@ class Author(Protocol):
 class Publisher:
     """Turns what a principal sends into envelopes, and appends them."""
 
-    def __init__(self, kinds: KindRegistry, broker: Broker, clock: Clock, metrics: Metrics) -> None:
-        """Take the installed kinds, where envelopes go, where time comes from, and where to count."""
+    def __init__(self, kinds: KindRegistry, broker: Broker, clock: Clock, metrics: Metrics, watch: Watch | None = None) -> None:
+        """Take the installed kinds, where envelopes go, where time comes from, where to count, and what tells a watchdog what runs."""
         self._kinds = kinds
         self._broker = broker
         self._clock = clock
         self._metrics = metrics
+        self._watch = watch or Watch(metrics)
+        self._stamped = (0.0, rfc3339(0.0))
 
-    def prepare(self, principal: Author, event: object) -> Draft:
+    def prepare(self, principal: Author, event: object, now: float | None = None) -> Draft:
         """Return the draft of one event, as parsed from JSON; nothing is published yet.
 
+        ``now`` is when it came, in seconds since the Unix epoch: the events of one batch have one time, which is then written once.
         Raises ``InvalidPayload`` (with pointers into the event), ``UnknownKind``, ``Forbidden``, ``PayloadTooLarge``, or ``Internal`` where
         the kind's plugin is at fault.
         """
         if not isinstance(event, dict):
             _refuse("", "An event is a JSON object with kind and data.", "object_type")
-        if unknown := sorted(event.keys() - _MEMBERS):
+        if not event.keys() <= _MEMBERS:
+            unknown = min(event.keys() - _MEMBERS)
             known = "An event has kind, data, and optionally org, key and at; nothing else."
-            _refuse(_pointer(unknown[0]), known, "extra_forbidden")
+            _refuse(_pointer(unknown), known, "extra_forbidden")
         for member in ("kind", "data"):
             if member not in event:
                 _refuse(f"/{member}", "An event needs this member.", "missing")
         kind = self._kind(event["kind"])
-        principal.publish_kind(kind.name)
+        name, policy = kind.name, kind.policy
+        principal.publish_kind(name)
         if "org" in event and event["org"] is None:
             _refuse("/org", "An org is a string; leave the member out for the credential's own.", "string_type")
         org = principal.publish_org(event.get("org"))
         key = _key(event["key"]) if "key" in event else None
-        at = self._at(event["at"]) if "at" in event else self._clock.time()
+        at = rfc3339(self._at(event["at"])) if "at" in event else self._stamp(self._clock.time() if now is None else now)
         data = self._validate(kind, event["data"])
-        fingerprint = b""
-        if key is not None:
-            fingerprint = hashlib.blake2b(b"%b\0%b" % (kind.name.encode(), data), digest_size=16).digest()
-        return Draft(Envelope(org, kind.name, rfc3339(at), data, kind.policy.scope), key, fingerprint)
+        if key is None:
+            return Draft(Envelope(org, name, at, data, policy.scope))
+        fingerprint = hashlib.blake2b(b"%b\0%b" % (name.encode(), data), digest_size=16).digest()
+        return Draft(Envelope(org, name, at, data, policy.scope), key, fingerprint)
 
     async def publish(self, drafts: Sequence[Draft]) -> list[Appended | RedlineError]:
         """Append drafts in order; return one answer each (see :meth:`redline.eventlog.contract.EventLog.append`)."""
         answers = await self._broker.publish(drafts)
+        published: dict[str, int] = {}
         for draft, answer in zip(drafts, answers, strict=True):
             if isinstance(answer, tuple) and not answer.duplicate:
-                self._metrics.events_published[draft.envelope.kind].inc()
+                published[draft.envelope.kind] = published.get(draft.envelope.kind, 0) + 1
+        for kind, count in published.items():
+            self._metrics.events_published[kind].inc(count)
         return answers
 
     def _kind(self, name: object) -> RegisteredKind:
@@ -104,6 +114,11 @@ class Publisher:
             msg = f"No installed plugin provides the kind {name[:_SHOWN]!a}. GET /v1/kinds lists those that are."
             raise UnknownKind(msg, details=[Detail("/kind", "No installed plugin provides this kind.", "unknown_kind")])
         return kind
+
+    def _stamp(self, now: float) -> str:
+        if now != self._stamped[0]:
+            self._stamped = (now, rfc3339(now))
+        return self._stamped[1]
 
     def _at(self, text: object) -> float:
         if not isinstance(text, str):
@@ -119,9 +134,18 @@ class Publisher:
         return at
 
     def _validate(self, kind: RegisteredKind, payload: object) -> bytes:
+        watch = self._watch
         try:
-            with self._metrics.validation_seconds[kind.name].time():
+            watch.since = started = perf_counter()
+            watch.kind = kind
+            try:
                 data = kind.kind.validate(payload)
+            finally:
+                watch.kind = None
+                took = perf_counter() - started
+                self._metrics.validation_seconds[kind.name].observe(took)
+                if took > SLOW_SECONDS:
+                    watch.slow(kind, took)
         except PayloadError as error:
             details = _rows(kind, error)
             msg = f"The payload does not fit {kind.name}. GET /v1/kinds/{kind.name} has its schema and an example."
@@ -134,6 +158,8 @@ class Publisher:
         if type(data) is bytes and len(data) > kind.policy.max_bytes:
             msg = f"The payload has {len(data)} bytes as validated; {kind.name} takes at most {kind.policy.max_bytes}."
             raise PayloadTooLarge(msg, details=[Detail("/data", msg, "too_long")])
+        if kind.clean:
+            return data
         try:
             return clean_json(data, kind.policy.max_bytes)
         except ValueError as error:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from redline.cli import check, demo, kinds, publish, serve, tail, token
+from redline.cli import bench, check, demo, kinds, new_kind, publish, serve, tail, token
 from redline.cli.options import EXIT_CODES
 
 app = typer.Typer(
@@ -42,7 +42,7 @@ def _redline(
     del version
 
 
-for _command in (serve.serve, demo.demo, publish.publish, tail.tail, kinds.kinds, check.check):
+for _command in (serve.serve, demo.demo, publish.publish, tail.tail, kinds.kinds, new_kind.new_kind, check.check, bench.bench):
     app.command(epilog=EXIT_CODES)(_command)
 app.add_typer(token.app, name="token")
 

@@ -11,6 +11,7 @@ import typer
 
 from redline.cli.options import Config, settings_of
 from redline.cli.outcome import complain, fail, printable
+from redline.cli.plugins import survey_plugins, table
 from redline.errors import StartupError
 
 if TYPE_CHECKING:
@@ -23,12 +24,10 @@ _T = TypeVar("_T")
 
 
 def check(config: Config = None) -> None:
-    """Say what would stop serve from starting, with one line for each fault, or that nothing would.
+    """List the kinds, and say what would stop serve from starting, with one line for each fault, or that nothing would.
 
     Exits with 1 where there is any.
     """
-    from redline.kinds.registry import survey_kinds  # noqa: PLC0415 - heavy
-
     faults: list[str] = []
     settings = _tried(lambda: settings_of(config), faults)
     if settings is not None:
@@ -38,14 +37,17 @@ def check(config: Config = None) -> None:
     if settings is not None and keys and not set(keys) & set(settings.auth.algorithms):
         algorithms = "auth.algorithms (REDLINE_AUTH__ALGORITHMS)"
         faults.append(f"{algorithms} allows none that these keys verify ({', '.join(sorted(set(keys)))}), so no token would be admitted")
-    registry, plugin_faults = survey_kinds()
-    faults += map(str, plugin_faults)
+    plugins = survey_plugins(() if settings is None else settings.plugins_path)
+    for warning in plugins.warnings:
+        complain(f"warning: {warning}")
+    faults += [*plugins.folder_faults, *map(str, plugins.faults)]
+    table(plugins.rows())
     if faults or settings is None:
         fail("\n".join(" ".join(fault.split("\n")) for fault in faults))
     source = "the environment" if config is None else f"{config} and the environment"
     typer.echo(printable(f"settings  from {source}: {settings.host}:{settings.port}, {settings.eventlog}"))
     typer.echo(f"keys      {len(keys)} ({', '.join(sorted(set(keys)))})")
-    typer.echo(printable(f"kinds     {len(registry)} ({', '.join(registry.names())})"))
+    typer.echo(f"kinds     {len(plugins.kinds)}")
     typer.echo("All is well: redline serve would start.")
 
 

@@ -46,6 +46,18 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(letter if letter.isprintable() else _spelled(letter) for letter in text)
 
 
+def json_line(text: str) -> str:
+    """Return a line of JSON as it is, but for letters that a terminal would obey: those are spelled out (RFC 8259 §7)."""
+    return (
+        text if text.isprintable() else "".join(letter if letter.isprintable() or letter == "\t" else _escaped(letter) for letter in text)
+    )
+
+
+def _escaped(letter: str) -> str:
+    units = letter.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
 def _spelled(letter: str) -> str:
     code = ord(letter)
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - as Python spells them

@@ -65,7 +65,7 @@ def publish(  # noqa: PLR0913 - each is one option
         return
     if kind is None:
         fail("KIND is missing; redline kinds lists those installed here. Or name a file of events with --batch", USAGE)
-    run_client(_one(client, kind, _payload(data), org, key, dry_run=dry_run))
+    run_client(_one(client, kind, payload_of(data), org, key, dry_run=dry_run))
 
 
 def client_of(url: str, token: str | None) -> Client:
@@ -179,7 +179,7 @@ def _event(line: bytes, org: str | None) -> NewEvent | str:
     return new
 
 
-def _payload(data: str | None) -> object:
+def payload_of(data: str | None) -> object:
     """Return the payload that DATA spells; end the command where it spells none."""
     source, name = data, "DATA"
     if data is None and sys.stdin.isatty():

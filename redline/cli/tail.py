@@ -1,6 +1,7 @@
 """``redline tail``: watch an org's events.
 
-The law of this module: a terminal gets lines for people, a pipe gets one JSON object a line; and a gap is shown in both.
+The law of this module: a terminal gets lines for people (:mod:`redline.cli.screen`), a pipe gets one JSON object a line; a gap is shown in
+both, and neither is steered by what others have written.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from redline.cli.options import DEFAULT_URL, USAGE, Token, Url
-from redline.cli.outcome import emit, fail, printable, run_client
+from redline.cli.outcome import emit, fail, json_line, printable, run_client
 from redline.cli.publish import client_of
 
 if TYPE_CHECKING:
@@ -66,10 +67,12 @@ def tail(  # noqa: PLR0913 - each is one option
     earliest = start == _EARLIEST
     try:
         attempts = ATTEMPTS if follow else ATTEMPTS_ONCE
-        events = client.subscribe(kinds, None if earliest else start, follow=follow, earliest=earliest, control=raw, attempts=attempts)
+        pretty = sys.stdout.isatty() and not (as_json or raw)
+        control = raw or (pretty and follow)
+        events = client.subscribe(kinds, None if earliest else start, follow=follow, earliest=earliest, control=control, attempts=attempts)
     except ValueError as error:
         fail(str(error), USAGE)
-    show = _raw if raw else _pretty() if sys.stdout.isatty() and not as_json else _line
+    show = _raw if raw else _pretty() if pretty else _line
     run_client(_show(client, events, show))
 
 
@@ -106,27 +109,23 @@ def _pipe() -> int:
 
 
 def _line(event: Event) -> None:
-    emit(json.dumps({"id": event.id, "kind": event.kind, "data": event.data}) if event.control else event.text)
+    emit(json.dumps({"id": event.id, "kind": event.kind, "data": event.data}) if event.control else json_line(event.text))
 
 
 def _raw(event: Event) -> None:
-    emit(f"event: {event.kind}\ndata: {event.text}" + ("" if event.id is None else f"\nid: {event.id}") + "\n")
+    emit(f"event: {printable(event.kind)}\ndata: {json_line(event.text)}" + ("" if event.id is None else f"\nid: {event.id}") + "\n")
 
 
 def _pretty() -> Callable[[Event], None]:
+    """Return what shows events on this terminal, and let the client's log be shown between them."""
+    import logging  # noqa: PLC0415 - as the rest
+
     from rich.console import Console  # noqa: PLC0415 - heavy
-    from rich.text import Text  # noqa: PLC0415 - heavy
 
-    console = Console(highlight=False, soft_wrap=True)
+    from redline.cli.screen import Notes, Screen  # noqa: PLC0415 - heavy
 
-    def show(event: Event) -> None:
-        if event.control:
-            text = Text(printable(f"--- {event.kind}: events may be missing here ({event.data.get('reason')})"), "bold yellow")
-        else:
-            data = json.dumps(event.data, ensure_ascii=False, separators=(", ", ": "))
-            moment = (event.at or "").partition("T")[2].removesuffix("Z")
-            parts = ((moment, "dim"), "  ", (event.kind, "bold cyan"), "  ", data, "  ", (event.id or "", "dim"))
-            text = Text.assemble(*((printable(part[0]), part[1]) if isinstance(part, tuple) else printable(part) for part in parts))
-        console.print(text)
-
-    return show
+    screen = Screen(Console(highlight=False, markup=False, emoji=False))
+    logger = logging.getLogger("redline.client")
+    logger.addHandler(Notes(screen))
+    logger.propagate = False  # or each line would stand there twice
+    return screen.show

@@ -13,7 +13,7 @@ import httpx
 
 from redline.client.connection import Connection, Credential, base_url
 from redline.client.events import NewEvent, Published
-from redline.client.publishing import Publishing, new_key
+from redline.client.publishing import CONNECT_SECONDS, Publishing, new_key
 from redline.client.retry import Retry
 from redline.client.streaming import Streaming, Wanted
 from redline.clock import SystemClock
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from redline.client.events import Event
     from redline.clock import Clock
 
-_TIMEOUT = httpx.Timeout(10.0, read=None)
+_TIMEOUT = httpx.Timeout(CONNECT_SECONDS, read=None)
 """Seconds to connect and to send. How long an answer may take is bounded by whoever waits for it."""
 
 
@@ -51,7 +51,7 @@ class Client:
 
         ``url`` is ``http(s)://HOST[:PORT]``, perhaps with a path that a proxy serves Redline under. ``token`` is a token, or a function or
         coroutine function that returns one: it is called before every request and every connection, so it should remember what it has, and
-        once more when the service refuses a token. It goes into the ``Authorization`` header only.
+        once more when the service refuses a token or says that it is about to end. It goes into the ``Authorization`` header only.
 
         ``retry`` says how publishing is retried, ``transport`` how HTTP is spoken (it brings its own limits), ``clock``, ``sleep`` and
         ``random`` (numbers from 0 to 1) what time it is, how to wait and what chance says, ``make_key`` what key an event gets that has

@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 import httpx
 
 from redline.client.errors import SERVER_FAULT, UNAUTHENTICATED, BadAnswer, ClientError, Refused, Unreachable
-from redline.client.retry import retry_after
+from redline.client.retry import retry_after, within
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from redline.clock import Clock
 
@@ -53,7 +54,10 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The service at ``url``, as one caller sees it."""
+    """The service at ``url``, as one caller sees it.
+
+    ``within`` bounds a block in time (:func:`redline.client.retry.within`); the rest are parameters of :class:`redline.client.Client`.
+    """
 
     http: httpx.AsyncClient
     url: str
@@ -61,6 +65,7 @@ class Connection:
     clock: Clock
     sleep: Callable[[float], Awaitable[object]]
     random: Callable[[], float]
+    within: Callable[[Clock, float], AbstractAsyncContextManager[None]] = within
 
     def unreachable(self, error: Exception) -> ClientError:
         """Return what a failure of the connection is to the caller."""

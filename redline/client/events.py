@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CONTROL_PREFIX: Final = "stream."
 GAP: Final = "stream.gap"
 OPEN: Final = "stream.open"
+EXPIRING: Final = "stream.expiring"
 CLOSING: Final = "stream.closing"
 
 

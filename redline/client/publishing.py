@@ -13,7 +13,7 @@ import httpx
 
 from redline.client.errors import UNAUTHENTICATED, BadAnswer, ClientError, Refused
 from redline.client.events import NewEvent, Published
-from redline.client.retry import Budget, Retry, within
+from redline.client.retry import Budget, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +26,8 @@ PART_BYTES: Final = 1_000_000
 """The most of a batch in one request: the service's defaults (1,000 lines, 1 MiB)."""
 _JSON: Final = "application/json"
 _NDJSON: Final = "application/x-ndjson"
+CONNECT_SECONDS: Final = 10.0
+"""How long connecting and each piece of sending may take."""
 _TOO_LARGE: Final = 413
 
 
@@ -140,8 +142,8 @@ class Publishing:
             if token == refused:
                 raise error
             try:
-                async with within(connection.clock, budget.seconds):
-                    return await self._send(content, media_type, token, dry_run=dry_run)
+                async with connection.within(connection.clock, seconds := budget.seconds):
+                    return await self._send(content, media_type, token, seconds, dry_run=dry_run)
             except (httpx.RequestError, TimeoutError) as failure:
                 error = connection.unreachable(failure)
                 error.__cause__ = failure
@@ -152,7 +154,7 @@ class Publishing:
             elif not (error.transient and await budget.more(error.retry_after)):
                 raise error
 
-    async def _send(self, content: bytes, media_type: str, token: str, *, dry_run: bool) -> object:
+    async def _send(self, content: bytes, media_type: str, token: str, seconds: float, *, dry_run: bool) -> object:
         connection = self._connection
         request = connection.http.build_request(
             "POST",
@@ -160,6 +162,7 @@ class Publishing:
             params={"dry_run": "true"} if dry_run else None,
             headers={"Authorization": f"Bearer {token}", "Content-Type": media_type, "Accept": _JSON},
             content=content,
+            timeout=httpx.Timeout(min(CONNECT_SECONDS, seconds), read=seconds),
         )
         response = await connection.http.send(request, stream=True)
         try:

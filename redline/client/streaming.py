@@ -15,7 +15,7 @@ import httpx
 from httpx_sse import EventSource
 
 from redline.client.errors import SERVER_FAULT, UNAUTHENTICATED, BadAnswer, ClientError, Refused, StreamEnded, Unreachable
-from redline.client.events import CLOSING, GAP, OPEN, Event
+from redline.client.events import CLOSING, EXPIRING, GAP, OPEN, Event
 from redline.client.retry import within
 from redline.client.watched import OPENING_SECONDS, Watched, patience
 
@@ -31,6 +31,8 @@ _logger = logging.getLogger("redline.client")
 PATH: Final = "/v1/stream"
 LONGEST_WAIT: Final = 60.0
 """The most seconds that failures in a row are spread over. Where the service asks for more, it gets more."""
+SETTLED_SECONDS: Final = 10.0
+"""How long a connection must have lasted for a token to be renewed before its end: one that is always short must not mean no pause."""
 _RETRY_SECONDS: Final = 2.0
 _RETRY_DIGITS: Final = 7
 _OK: Final = 200
@@ -61,11 +63,13 @@ class Streaming:
         self._end = ClientError()
         self._spent: tuple[str, ClientError] | None = None
         """A token that will not be taken again, and what was said about it."""
+        self._next: str | None = None
+        """A token that was had before the last one's end, for the next connection."""
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Go through the events, over as many connections as it takes; see :meth:`redline.client.Client.subscribe`."""
         while True:
-            token = await self._connection.credential.get()
+            token = await self._token()
             if self._spent is not None and self._spent[0] == token:
                 raise self._spent[1]
             self._end = Unreachable(f"{self._connection.url} broke the stream off")
@@ -76,11 +80,17 @@ class Streaming:
             end = self._end
             if isinstance(end, StreamEnded) and end.reason == "end_of_history" and not self._wanted.follow:
                 return
-            if not self._renews(end, token):
+            if self._next is None and not self._renews(end, token):
                 await self._wait(end)
+
+    async def _token(self) -> str:
+        """Return the token for the next connection: the one that was had early, or what the caller gives now."""
+        token, self._next = self._next, None
+        return token or await self._connection.credential.get()
 
     async def _connected(self, token: str) -> AsyncGenerator[Event, None]:
         """Go through the events of one connection, and note why it ended. Raises what another connection would not change."""
+        settled = self._connection.clock.monotonic() + SETTLED_SECONDS
         try:
             async with aclosing(self._frames(token)) as frames:
                 async for event in frames:
@@ -91,6 +101,10 @@ class Streaming:
                     if event.kind == CLOSING:
                         self._end = _ended(event)
                         return
+                    if event.kind == EXPIRING and self._connection.clock.monotonic() >= settled:
+                        self._next = await self._early(token)
+                        if self._next is not None:
+                            return
         except (httpx.RequestError, TimeoutError) as failure:
             self._end = self._connection.unreachable(failure)
             self._end.__cause__ = failure
@@ -166,6 +180,18 @@ class Streaming:
             return False
         self._spent = (token, error)
         return True
+
+    async def _early(self, token: str) -> str | None:
+        """Return another token before ``token`` ends, None where none is to be had yet: it counts until its end."""
+        if not self._connection.credential.renewable:
+            return None
+        try:
+            other = await self._connection.credential.get()
+        except Exception as error:  # noqa: BLE001 - the caller's own; it is raised if it still happens at the token's end
+            # Not with its text or its traceback: they are of whoever deals with tokens.
+            _logger.warning("No other token could be had before this one's end (%s); it is asked for again then.", type(error).__name__)
+            return None
+        return None if other == token else other
 
     async def _wait(self, error: ClientError) -> None:
         """Wait before the next connection; raise ``error`` where none would help, or there were enough."""

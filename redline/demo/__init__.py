@@ -75,7 +75,7 @@ def add_demo(app: Any, settings: Settings, *, seed: int) -> None:  # noqa: ANN40
 
     From its start to its stop events are published; ``GET /demo/token`` gives the page a token. ``settings`` must hold ``auth.secret``.
     """
-    service: Service = app.ctx.service
+    service: Service = app.ctx.redline_service
     playing: list[asyncio.Task[None]] = []
 
     async def start(*_: object) -> None:

@@ -171,7 +171,7 @@ class MemoryLog:
         envelope, key = draft.envelope, draft.key
         if key is not None and (known := self._keys.answer(envelope.org, key, draft.fingerprint)) is not None:
             return known
-        state = self._org(envelope.org)
+        state = self._orgs.get(envelope.org) or self._org(envelope.org)
         record, size = state.append(envelope, self._clock.time())
         self._bytes += size
         self._count += 1
@@ -181,10 +181,10 @@ class MemoryLog:
         fresh.append(record)
         return Appended(record.id, duplicate=False)
 
-    def _drop_oldest(self, state: Stretch, reason: str) -> None:
-        self._bytes -= state.drop_oldest()
-        self._count -= 1
-        self._metrics.log_evicted[reason].inc()
+    def _drop_oldest(self, state: Stretch, reason: str, count: int = 1) -> None:
+        self._bytes -= state.drop_oldest(count)
+        self._count -= count
+        self._metrics.log_evicted[reason].inc(count)
 
     def _trim(self, org: OrgId) -> None:
         """Hold the org to its own bounds. The newest record stays whatever its size: an event that was accepted can be read."""
@@ -194,8 +194,8 @@ class MemoryLog:
         oldest_allowed = self._clock.time() - keep.seconds
         while len(records) and records[0].appended <= oldest_allowed:
             self._drop_oldest(state, "age")
-        while len(records) > keep.events:
-            self._drop_oldest(state, "count")
+        if (excess := len(records) - keep.events) > 0:
+            self._drop_oldest(state, "count", excess)
         while len(records) > 1 and state.bytes > keep.bytes:
             self._drop_oldest(state, "bytes")
         if len(records) != before and self._follower is not None:

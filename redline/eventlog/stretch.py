@@ -53,17 +53,17 @@ class Stretch:
 
     def append(self, envelope: Envelope, now: float) -> tuple[Record, int]:
         """Add the newest record at ``now`` (Unix seconds); return it, and what it counts for."""
-        self.head += 1
-        record = Record(self.head, f"{self.epoch}-{self.head}", envelope, now)
+        self.head = head = self.head + 1
+        record = Record(head, f"{self.epoch}-{head}", envelope, now)
         self.records.append(record)
         self.touched = now
         size = weight(envelope)
         self.bytes += size
         return record, size
 
-    def drop_oldest(self) -> int:
-        """Let the oldest record go, and return what it counted for."""
-        size = weight(self.records.popleft().envelope)
+    def drop_oldest(self, count: int = 1) -> int:
+        """Let the ``count`` oldest records go, and return what they counted for."""
+        size = sum(len(self.records.popleft().envelope.data) + RECORD_OVERHEAD for _ in range(count))
         self.bytes -= size
         return size
 

@@ -40,13 +40,14 @@ class Window(Generic[T]):
 
     def popleft(self) -> T:
         """Drop the oldest item and return it; raise ``IndexError`` when there is none."""
-        item = self[0]
-        self._items[self._start] = None
-        self._start += 1
-        if self._start >= _COMPACT_FROM and self._start * 2 >= len(self._items):
-            del self._items[: self._start]
+        items, start = self._items, self._start
+        item = items[start]
+        items[start] = None
+        self._start = start = start + 1
+        if start >= _COMPACT_FROM and start * 2 >= len(items):
+            del items[:start]
             self._start = 0
-        return item
+        return item  # type: ignore[return-value]  # as above
 
     def between(self, start: int, stop: int) -> list[T]:
         """Return the items from index ``start`` to before ``stop``, both counted from the oldest; what is not there is left out."""

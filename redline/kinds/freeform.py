@@ -14,7 +14,7 @@ from redline.kinds.contract import PayloadError
 from redline.kinds.details import pointer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 DEEPEST = 100
 """Levels of arrays and objects. pydantic writes some 250; parsers of readers in other languages may take as few as 64 to 512."""
@@ -23,21 +23,32 @@ _OPEN = frozenset({"any", "dict", "typed-dict", "function-plain"})
 
 def is_freeform(core_schema: object) -> bool:
     """Tell whether a pydantic core schema has a part whose keys, or whose values, no type bounds."""
+    for node in _nodes(core_schema):
+        word = node.get("type")  # a schema's type, or the schema of a field of that name
+        if (
+            (isinstance(word, str) and word in _OPEN)
+            or node.get("extra_behavior") == "allow"
+            or node.get("extra_fields_behavior") == "allow"
+        ):
+            return True
+    return False
+
+
+def says(core_schema: object, setting: str, value: str) -> bool:
+    """Tell whether any part of a pydantic core schema has ``setting`` at ``value``."""
+    return any(node.get(setting) == value for node in _nodes(core_schema))
+
+
+def _nodes(core_schema: object) -> Iterator[dict[str, object]]:
+    """Go through every dictionary in a core schema."""
     waiting = [core_schema]
     while waiting:
         node = waiting.pop()
         if isinstance(node, dict):
-            word = node.get("type")  # a schema's type, or the schema of a field of that name
-            if (
-                (isinstance(word, str) and word in _OPEN)
-                or node.get("extra_behavior") == "allow"
-                or node.get("extra_fields_behavior") == "allow"
-            ):
-                return True
+            yield node
             waiting.extend(node.values())
         elif isinstance(node, list | tuple):
             waiting.extend(node)
-    return False
 
 
 def canonical(data: object) -> object:

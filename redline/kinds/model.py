@@ -17,7 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from redline.kinds.contract import DEFAULT_MAX_BYTES, PayloadError, Policy
 from redline.kinds.details import details_of
-from redline.kinds.freeform import canonical, is_freeform
+from redline.kinds.freeform import canonical, is_freeform, says
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,15 +80,20 @@ class _Schema(GenerateJsonSchema):
 class ModelKind:
     """An :class:`~redline.kinds.contract.EventKind` over a pydantic model. Made by :func:`model_kind`."""
 
-    __slots__ = ("_adapter", "_freeform", "_schema", "name", "policy")
+    __slots__ = ("_freeform", "_schema", "_validate", "_write", "clean", "name", "policy")
 
     def __init__(self, name: str, model: type[BaseModel], policy: Policy) -> None:
         """Take the kind's name, the payload's model, and what the kind declares about itself."""
         self.name = name
         self.policy = policy
-        self._adapter = TypeAdapter(model)
-        self._freeform = is_freeform(self._adapter.core_schema)
-        schema = self._adapter.json_schema(by_alias=True, mode="validation", schema_generator=_Schema)
+        adapter = TypeAdapter(model)
+        # The adapter's own two, without its wrapping: that takes a quarter of the time of an event.
+        self._validate = adapter.validator.validate_python
+        self._write = adapter.serializer.to_json
+        self._freeform = is_freeform(adapter.core_schema)
+        # Whatever the model, pydantic writes one JSON text and escapes every control character; only this setting lets it write NaN.
+        self.clean = not says(adapter.core_schema, "ser_json_inf_nan", "constants")
+        schema = adapter.json_schema(by_alias=True, mode="validation", schema_generator=_Schema)
         self._schema: Mapping[str, object] = {"$schema": _DIALECT, **schema}
 
     @property
@@ -105,10 +110,10 @@ class ModelKind:
         if self._freeform:
             data = canonical(data)
         try:
-            payload = self._adapter.validate_python(data)
+            payload = self._validate(data)
         except ValidationError as error:
             raise PayloadError(details_of(error, data)) from None
-        return self._adapter.dump_json(payload, by_alias=True, exclude_unset=True)
+        return self._write(payload, by_alias=True, exclude_unset=True)
 
 
 def model_kind(  # noqa: PLR0913 - each is one line of what a kind may declare, all by name

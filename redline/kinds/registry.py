@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
-from redline.discovery import DiscoveryError, Fault, installed, owner, reason, survey
+from redline.discovery import ENVIRONMENT, DiscoveryError, Fault, installed, owner, reason, survey
 from redline.kinds.contract import PayloadError, Policy, check_name
+from redline.kinds.dialect import as_json, misfit, schema_fault
+from redline.kinds.model import ModelKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,7 +38,11 @@ _UNCLEAN = ((b"\r", "CR"), (b"\n", "LF"), (b"\0", "NUL"))
 
 @dataclass(frozen=True, slots=True)
 class RegisteredKind:
-    """One kind as it was when the service started, and who brought it. ``schema_json`` is its schema as compact JSON."""
+    """One kind as it was when the service started, and who brought it.
+
+    ``schema_json`` is its schema as compact JSON. ``clean`` says that what its validator returns needs no check: it is the JSON writer's.
+    ``origin`` is :data:`~redline.discovery.ENVIRONMENT` or the folder it was found in.
+    """
 
     kind: EventKind
     name: str
@@ -45,6 +51,8 @@ class RegisteredKind:
     distribution: str
     distribution_version: str
     entry_point: str
+    origin: str = ENVIRONMENT
+    clean: bool = False
 
     @property
     def owner(self) -> str:
@@ -102,9 +110,17 @@ def survey_kinds(source: EntryPointSource = installed) -> tuple[KindRegistry, li
         check = _Check(one)
         kind = check.run()
         if kind is not None and (first := kinds.setdefault(kind.name, kind)) is not kind:
-            check.fault(f"the kind {kind.name!r} is already brought by {first.owner}; uninstall one of them, or rename its kind")
+            other = owner(first.distribution, first.distribution_version, first.entry_point, first.origin)
+            check.fault(f"the kind {kind.name!r} is already brought by {other}; uninstall one of them, or rename its kind")
         faults.extend(check.faults)
     return KindRegistry(kinds.values()), faults
+
+
+def examine(found: Found) -> tuple[RegisteredKind | None, tuple[Fault, ...]]:
+    """Return one plugin's kind as it would be registered, or what keeps it from that: what the start asks of each. Never raises."""
+    check = _Check(found)
+    kind = check.run()
+    return kind, tuple(check.faults)
 
 
 def clean_json(result: object, most: int) -> bytes:
@@ -118,10 +134,10 @@ def clean_json(result: object, most: int) -> bytes:
     if len(result) > most:
         msg = f"the validator returned {len(result):,} bytes, and its policy allows {most:,}"
         raise ValueError(msg)
-    for byte, name in _UNCLEAN:
-        if byte in result:
-            msg = f"the validator returned JSON with a raw {name}, which would break the stream's frames"
-            raise ValueError(msg)
+    if b"\n" in result or b"\r" in result or b"\0" in result:
+        name = next(name for byte, name in _UNCLEAN if byte in result)
+        msg = f"the validator returned JSON with a raw {name}, which would break the stream's frames"
+        raise ValueError(msg)
     try:
         orjson.loads(result)
     except orjson.JSONDecodeError:
@@ -135,11 +151,12 @@ class _Check:
 
     def __init__(self, found: Found) -> None:
         self._found = found
+        self._schema_json = b""
         self.faults: list[Fault] = []
 
     def fault(self, message: str, error: BaseException | None = None) -> None:
         found = self._found
-        self.faults.append(Fault(found.distribution, found.version, found.entry_point, message, error))
+        self.faults.append(Fault(found.distribution, found.version, found.entry_point, message, error, found.origin))
 
     def run(self) -> RegisteredKind | None:
         found = self._found
@@ -153,7 +170,7 @@ class _Check:
         if self.faults:
             return None
         self._name(name)
-        schema_json = self._schema(schema)
+        self._schema_json = self._schema(schema)
         if not callable(validate):
             self.fault("its validate is not callable")
         if not isinstance(policy, Policy):
@@ -163,7 +180,10 @@ class _Check:
         if self.faults or not isinstance(name, str) or not isinstance(policy, Policy):
             return None
         kind = cast("EventKind", found.obj)  # each of its attributes was read and judged above
-        return RegisteredKind(kind, name, policy, schema_json, found.distribution, found.version, found.entry_point)
+        # Of this very class: a subclass may return what it likes.
+        clean = type(kind) is ModelKind and kind.clean
+        owned = found.distribution, found.version, found.entry_point, found.origin
+        return RegisteredKind(kind, name, policy, self._schema_json, *owned, clean)
 
     def _read(self, attribute: str) -> object:
         try:
@@ -194,13 +214,17 @@ class _Check:
             self.fault(f"its schema is {type(schema).__name__}, and must be a mapping")
             return b""
         try:
-            encoded = _json(schema)
+            encoded = as_json(schema)
         except Exception as error:  # noqa: BLE001 - a plugin's mapping may do anything
             self.fault(f"its schema cannot be written as JSON: {reason(error)}", error)
             return b""
         if len(encoded) > MOST_SCHEMA_BYTES:
             self.fault(f"its schema takes {len(encoded):,} bytes as JSON, and {MOST_SCHEMA_BYTES:,} are the most")
-        return encoded
+        elif said := schema_fault(json.loads(encoded)):
+            self.fault(said)
+        else:
+            return encoded
+        return b""
 
     def _policy(self, policy: Policy) -> bool:
         """Tell whether the example can be judged by it: a bad word for people does not stand in the way of that."""
@@ -221,25 +245,15 @@ class _Check:
     def _example(self, validate: Callable[..., object], policy: Policy) -> None:
         try:
             # Through JSON and back: the validator sees what it would see of a publisher.
-            payload = json.loads(_json(policy.example))
+            payload = json.loads(as_json(policy.example))
         except Exception as error:  # noqa: BLE001 - a plugin's mapping may do anything
             self.fault(f"its policy's example cannot be written as JSON: {reason(error)}", error)
             return
+        if self._schema_json and (said := misfit(payload, json.loads(self._schema_json))):
+            self.fault(f"its policy's example does not fit its own schema: {said}")
         try:
             clean_json(validate(payload), policy.max_bytes)
         except PayloadError as error:
             self.fault(f"its own validator refuses its policy's example: {reason(error)}", error)
         except Exception as error:  # noqa: BLE001 - a plugin's validator may do anything
             self.fault(f"its validator fails on its policy's example: {reason(error)}", error)
-
-
-def _json(value: object) -> bytes:
-    """Return ``value`` as compact JSON. Not orjson, which would write NaN as null and dates as strings: a schema is JSON already."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)
-    msg = f"{type(value).__name__} is not JSON"
-    raise TypeError(msg)

@@ -13,6 +13,7 @@ from redline.settings.model import (
     IdempotencySettings,
     LimitSettings,
     Settings,
+    WatchdogSettings,
     leaves,
     takes,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "IdempotencySettings",
     "LimitSettings",
     "Settings",
+    "WatchdogSettings",
     "leaves",
     "load_settings",
     "takes",

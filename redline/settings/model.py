@@ -137,6 +137,18 @@ class ConsoleSettings(_Group):
     enabled: bool = Field(default=True, description="Whether the console is served.")
 
 
+class WatchdogSettings(_Group):
+    """What happens when a plugin's validator, or anything else, holds the event loop."""
+
+    seconds: Real = Field(
+        default=30.0,
+        ge=0,
+        le=3600,
+        description="How long the loop may be held before that is logged with the culprit, and /health/live fails; 0 watches nothing.",
+    )
+    abort: bool = Field(default=False, description="Whether the process ends then, with 1, for a supervisor to start another.")
+
+
 class DocsSettings(_Group):
     """The API's description at /docs."""
 
@@ -154,6 +166,9 @@ class Settings(BaseSettings, _Group):
     eventlog: EventLog = Field(
         default="memory://", description="Where events are kept. memory:// is this process: its history is gone when it stops."
     )
+    plugins_path: Annotated[tuple[Path, ...], Takes("a list of folders")] = Field(
+        default=(), description="Folders that pip install --target filled, whose plugins count besides those of the environment."
+    )
     heartbeat_seconds: Real = Field(default=15.0, ge=0.05, le=300, description="The time between a stream's heartbeats.")
     retry_milliseconds: Whole = Field(
         default=2000, ge=0, le=3_600_000, description="How long a client waits before it reconnects; each is told 1 to 2 times that."
@@ -168,6 +183,7 @@ class Settings(BaseSettings, _Group):
     limits: LimitSettings = LimitSettings()
     cors: CorsSettings = CorsSettings()
     console: ConsoleSettings = ConsoleSettings()
+    watchdog: WatchdogSettings = WatchdogSettings()
     docs: DocsSettings = DocsSettings()
 
     _warnings: tuple[str, ...] = PrivateAttr(default=())

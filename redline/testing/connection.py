@@ -11,13 +11,13 @@ import contextlib
 import socket
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 from urllib.parse import urlsplit
 
 from redline.testing.events import EventParser, StreamEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
 PATIENCE = 10.0
 """Seconds after which a test that still waits has failed."""
@@ -90,37 +90,63 @@ class StreamConnection:
         await self.read_until(lambda self: self.ended or self.closed)
         return self.raw
 
-    async def read_until(self, done: Callable[[Self], bool]) -> None:
-        """Read until ``done`` is true of this connection; ``EOFError`` when it ends before, ``TimeoutError`` when it takes too long."""
-        async with asyncio.timeout(PATIENCE):
-            while not done(self):
-                if self.ended or self.closed:
-                    msg = f"the stream ended after {len(self.events)} events: {[event.event for event in self.events[-5:]]}"
-                    raise EOFError(msg)
-                await self._chunk()
+    async def read_until(self, done: Callable[[Self], bool], *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - part of what a test asks for
+        """Read until ``done`` is true of this connection.
 
-    async def event(self, kind: str | None = None) -> StreamEvent:
+        ``EOFError`` when it ends before; ``TimeoutError`` when that takes more than ``timeout`` seconds (:data:`PATIENCE`).
+        """
+        async with self._within(timeout):
+            await self._read_until(done)
+
+    async def event(self, kind: str | None = None, *, timeout: float | None = None) -> StreamEvent:  # noqa: ASYNC109 - as above
         """Return the next event that was not returned yet; of ``kind``, passing over others, where that is given."""
-        while True:
-            await self.read_until(lambda self: len(self.events) > self._taken)
-            event = self.events[self._taken]
-            self._taken += 1
-            if kind is None or event.event == kind:
-                return event
+        async with self._within(timeout):
+            while True:
+                event = await self._next()
+                if kind is None or event.event == kind:
+                    return event
 
-    async def collect(self, number: int, *, control: bool = False) -> list[StreamEvent]:
-        """Return the next ``number`` events; the service's control events count only where ``control`` says so."""
+    async def collect(
+        self,
+        until: int | str | Callable[[StreamEvent], bool],
+        *,
+        control: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109 - as above
+    ) -> list[StreamEvent]:
+        """Return the events that were not returned yet, up to the one that meets the condition, that one included.
+
+        ``until`` is how many events, or the kind of the last one, or a function that is true of it. The service's control events are
+        passed over, unless ``control`` says that they count or ``until`` is the name of one. Errors are those of :meth:`read_until`.
+        """
+        counts = control or (isinstance(until, str) and until.startswith("stream."))
         found: list[StreamEvent] = []
-        while len(found) < number:
-            event = await self.event()
-            if control or not event.event.startswith("stream."):
+        async with self._within(timeout):
+            while not isinstance(until, int) or len(found) < until:
+                event = await self._next()
+                if not counts and event.event.startswith("stream."):
+                    continue
                 found.append(event)
+                if event.event == until if isinstance(until, str) else callable(until) and until(event):
+                    break
         return found
 
-    async def read_to_end(self) -> list[StreamEvent]:
+    async def read_to_end(self, *, timeout: float | None = None) -> list[StreamEvent]:  # noqa: ASYNC109 - as above
         """Read until the stream ends, and return every event of it."""
-        await self.read_until(lambda self: self.ended or self.closed)
+        await self.read_until(lambda self: self.ended or self.closed, timeout=timeout)
         return self.events
+
+    @property
+    def heartbeats(self) -> int:
+        """How many heartbeat comments have come."""
+        return self.parser.comments.count("heartbeat")
+
+    def stall(self) -> None:
+        """Read nothing more from the network, as a reader that hangs. Only what was opened with a small ``receive_buffer`` is soon full."""
+        cast("asyncio.Transport", self.writer.transport).pause_reading()
+
+    def go_on(self) -> None:
+        """Read again."""
+        cast("asyncio.Transport", self.writer.transport).resume_reading()
 
     async def close(self) -> None:
         """Close the connection (FIN)."""
@@ -133,6 +159,30 @@ class StreamConnection:
         raw = self.writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
+
+    @contextlib.asynccontextmanager
+    async def _within(self, seconds: float | None) -> AsyncIterator[None]:
+        """Bound a wait, and say what had come when it was over."""
+        seconds = PATIENCE if seconds is None else seconds
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError:
+            last = [event.event for event in self.events[-5:]]
+            msg = f"after {seconds:g} s the stream is still open and what is waited for has not come; it brought {len(self.events)} events"
+            raise TimeoutError(f"{msg}, the last of them {last}" if last else msg) from None
+
+    async def _next(self) -> StreamEvent:
+        await self._read_until(lambda self: len(self.events) > self._taken)
+        self._taken += 1
+        return self.events[self._taken - 1]
+
+    async def _read_until(self, done: Callable[[Self], bool]) -> None:
+        while not done(self):
+            if self.ended or self.closed:
+                msg = f"the stream ended after {len(self.events)} events: {[event.event for event in self.events[-5:]]}"
+                raise EOFError(msg)
+            await self._chunk()
 
     async def _chunk(self) -> None:
         """Read the next chunk, or the whole of a body whose length was told."""

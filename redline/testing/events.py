@@ -24,6 +24,21 @@ class StreamEvent:
         """Return the data as parsed JSON."""
         return json.loads(self.data)
 
+    @property
+    def payload(self) -> Any:  # noqa: ANN401 - whatever the kind's payload is
+        """What was published: the member ``data`` of a product event's JSON. Raises ``KeyError`` for a control event."""
+        return self.json()["data"]
+
+
+def read_events(body: bytes | str) -> list[StreamEvent]:
+    """Return the events of a whole body, as of a ``follow=false`` stream; ``AssertionError`` where it ends inside a frame."""
+    parser = EventParser()
+    events = parser.feed(body.encode() if isinstance(body, str) else body)
+    if parser.is_inside_a_frame:
+        msg = f"the body ends inside a frame, after {len(events)} whole events"
+        raise AssertionError(msg)
+    return events
+
 
 @dataclass(slots=True)
 class EventParser:
@@ -54,6 +69,11 @@ class EventParser:
         *lines, self._rest = (self._rest + text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
         events = [self._line(line) for line in lines]
         return [event for event in events if event is not None]
+
+    @property
+    def is_inside_a_frame(self) -> bool:
+        """Whether something has come that only a blank line would dispatch, or only a line's end would complete."""
+        return bool(self._rest or self._data or self._event)
 
     def _line(self, line: str) -> StreamEvent | None:
         if not line:

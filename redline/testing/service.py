@@ -14,11 +14,12 @@ from urllib.parse import urlencode
 
 import httpx
 
-from redline.auth import mint_token
+from redline.auth import inspect_token, mint_token
 from redline.clock import SystemClock
 from redline.discovery import installed
 from redline.settings import load_settings
 from redline.testing.connection import PATIENCE, StreamConnection
+from redline.testing.faults import Faults, FaultyLog
 from redline.web.app import create_app
 from redline.web.server import running
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from redline.clock import Clock
     from redline.discovery import EntryPointSource
     from redline.eventlog.contract import EventLog
+    from redline.settings import Settings
     from redline.web.service import Service
 
 READ_AND_PUBLISH = "stream:read events:publish"
@@ -36,14 +38,33 @@ READ_AND_PUBLISH = "stream:read events:publish"
 class RunningService:
     """A service that answers at ``url``, and whoever talks to it in a test."""
 
-    def __init__(self, url: str, service: Service, clock: Clock, secret: str, http: httpx.AsyncClient) -> None:
+    def __init__(  # noqa: PLR0913 - its parts; made in two places
+        self, url: str, service: Service, clock: Clock, secret: str, http: httpx.AsyncClient, *, faults: Faults | None = None
+    ) -> None:
         """Made by :func:`serving`."""
         self.url = url
         self.service = service
         self.clock = clock
         self.secret = secret
         self.http = http
+        self._faults = faults
         self._connections: list[StreamConnection] = []
+
+    @property
+    def faults(self) -> Faults:
+        """The faults that can be switched on. Raises ``LookupError`` for a service that was started without them."""
+        if self._faults is None:
+            msg = "this service was not started by redline.testing, and has no faults to switch on"
+            raise LookupError(msg)
+        return self._faults
+
+    def expire(self, token: str) -> None:
+        """Let so much time pass that ``token`` has ended, and with it the streams that it opened; ``TypeError`` without a movable clock."""
+        advance = getattr(self.clock, "advance", None)
+        if advance is None:
+            msg = "time can be moved only where the service runs by a ManualClock or a TravelClock: serving(clock=TravelClock())"
+            raise TypeError(msg)
+        advance(max(0.0, _end_of(token) - self.clock.time()))
 
     def token(
         self, org: str = "acme", scopes: str = READ_AND_PUBLISH, *, ttl: float = 3600.0, kinds: Iterable[str] | None = None, **extra: object
@@ -120,9 +141,26 @@ class RunningService:
         return dict(registered.policy.example)
 
 
-def _http() -> httpx.AsyncClient:
+def _end_of(token: str) -> float:
+    end = inspect_token(token)["claims"].get("exp")
+    if not isinstance(end, int | float):
+        msg = "the token has no exp, and never ends"
+        raise ValueError(msg)  # noqa: TRY004 - a value of the token, not of ours
+    return float(end)
+
+
+def http_client() -> httpx.AsyncClient:
     """Return a client that does not read the machine's certificates, which takes longer than starting the service: there is no TLS here."""
     return httpx.AsyncClient(timeout=PATIENCE, verify=False)  # noqa: S501 - see above
+
+
+def settings_for_a_test(settings: Mapping[str, object] | None = None) -> tuple[Settings, str]:
+    """Return settings with a free port of this machine and a secret, unless ``settings`` has its own, and that secret."""
+    overrides = {"host": "127.0.0.1", "port": 0, **(settings or {})}
+    given = overrides.get("auth", {})
+    auth: dict[str, object] = {"secret": secrets.token_urlsafe(48), **(given if isinstance(given, dict) else {})}
+    loaded = load_settings(None, {}, {**overrides, "auth": auth})
+    return loaded, str(auth["secret"])
 
 
 @asynccontextmanager
@@ -135,16 +173,18 @@ async def serving(
 ) -> AsyncIterator[RunningService]:
     """Run a service for the length of the block. ``settings`` are nested as in the TOML file; host, port and a secret are given."""
     clock = clock or SystemClock()
-    secret = secrets.token_urlsafe(48)
-    overrides = {"host": "127.0.0.1", "port": 0, **(settings or {})}
-    given = overrides.get("auth", {})
-    overrides["auth"] = {"secret": secret, **(given if isinstance(given, dict) else {})}
-    loaded = load_settings(None, {}, overrides)
-    app = create_app(loaded, plugins=plugins, clock=clock, log=log)
+    loaded, secret = settings_for_a_test(settings)
+    logs: list[FaultyLog] = []
+
+    def around(beneath: EventLog) -> EventLog:
+        logs.append(FaultyLog(beneath))
+        return logs[0]
+
+    app = create_app(loaded, plugins=plugins, clock=clock, log=log, around_log=around)
     made: list[RunningService] = []
     try:
-        async with running(app, loaded) as url, _http() as http:
-            made.append(RunningService(url, app.ctx.service, clock, secret, http))
+        async with running(app, loaded) as url, http_client() as http:
+            made.append(RunningService(url, app.ctx.redline_service, clock, secret, http, faults=Faults(logs[0])))
             yield made[0]
     finally:
         # Only now: a test may want to see how the service ends its streams.

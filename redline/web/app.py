@@ -10,7 +10,7 @@ import logging
 import secrets
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 from sanic import Sanic
@@ -25,25 +25,33 @@ from redline.clock import SystemClock
 from redline.discovery import installed
 from redline.errors import StartupError
 from redline.eventlog.memory import MemoryLog, Retention
-from redline.kinds.registry import load_kinds
+from redline.folders import search
+from redline.kinds.registry import GROUP, load_kinds
+from redline.kinds.watch import Watch
 from redline.metrics import Metrics
 from redline.publisher import Publisher
-from redline.web.catalog import serve_catalogue
+from redline.watchdog import Watchdog
+from redline.web.catalog import catalogue_routes
 from redline.web.console import console
 from redline.web.cors import allow_origins
-from redline.web.docs import serve_docs
+from redline.web.docs import docs_routes
 from redline.web.errors import EnvelopeErrorHandler
 from redline.web.events import events
 from redline.web.health import health
 from redline.web.module import module
-from redline.web.service import Service
+from redline.web.service import Service, give
 from redline.web.stream import streams
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sanic import Blueprint
+
     from redline.auth.keys import Key
     from redline.clock import Clock
     from redline.discovery import EntryPointSource
     from redline.eventlog.contract import EventLog
+    from redline.kinds.registry import KindRegistry
     from redline.settings import Settings
 
 _logger = logging.getLogger(__name__)
@@ -53,20 +61,20 @@ _DRAIN_SECONDS: Final = 3.0
 
 
 def create_app(
-    settings: Settings, *, plugins: EntryPointSource = installed, clock: Clock | None = None, log: EventLog | None = None
+    settings: Settings,
+    *,
+    plugins: EntryPointSource = installed,
+    clock: Clock | None = None,
+    log: EventLog | None = None,
+    around_log: Callable[[EventLog], EventLog] | None = None,
 ) -> Sanic[Config, Any]:
     """Return the application for ``settings``.
 
-    ``plugins`` is where kinds come from, ``clock`` where time does, ``log`` the event log in place of the one that the settings name.
-    Raises :class:`redline.errors.StartupError` (plugins at fault, no key) with a line that says what to do.
+    ``plugins`` is where kinds come from besides the settings' folders, ``clock`` where time does, ``log`` the event log in place of the one
+    that the settings name; ``around_log`` is given the log and returns what to use instead, which is how tests put faults between the
+    service and it. Raises :class:`redline.errors.StartupError` (plugins at fault, no key) with a line that says what to do.
     """
-    clock = clock or SystemClock()
-    kinds = load_kinds(plugins)
-    metrics = Metrics(kinds.names())
-    verifier = TokenVerifier(key_ring(settings), token_rules(settings), clock)
-    broker = Broker(log or MemoryLog(_retention(settings), clock, metrics), _limits(settings), clock, metrics)
-    service = Service(settings, clock, metrics, kinds, verifier, broker, Publisher(kinds, broker, clock, metrics))
-
+    service = build_service(settings, plugins=plugins, clock=clock, log=log, around_log=around_log)
     app: Sanic[Config, Any] = Sanic(
         f"redline-{secrets.token_hex(4)}",
         config=_sanic_config(settings),
@@ -74,38 +82,87 @@ def create_app(
         configure_logging=False,
         dumps=orjson.dumps,
     )
-    app.ctx.service = service
-    for blueprint in (streams, events, health, module):
+    routes = routes_of(service)
+    for blueprint in (*routes.api, *routes.operations):
         app.blueprint(blueprint)
-    catalogue = documents(kinds, metadata.version("redline"))
-    serve_catalogue(app, catalogue)
-    if settings.docs.enabled:
-        serve_docs(app, catalogue)
-    if settings.console.enabled:
-        app.blueprint(console)
     allow_origins(app, settings.cors)
+    run_with(app, service)
+    return app
 
-    @app.before_server_start
-    async def start(_: Sanic[Config, Any]) -> None:
+
+class Routes(NamedTuple):
+    """What is served. ``api`` is what Redline is for: every path of it begins with ``/v1/``; ``operations`` is for who runs it."""
+
+    api: tuple[Blueprint, ...]
+    operations: tuple[Blueprint, ...]
+
+
+def routes_of(service: Service) -> Routes:
+    """Return the routes of a service, as its settings want them."""
+    catalogue = documents(service.kinds, metadata.version("redline"))
+    operations = [health, module]
+    if service.settings.docs.enabled:
+        operations.append(docs_routes(catalogue))
+    if service.settings.console.enabled:
+        operations.append(console)
+    return Routes((streams, events, catalogue_routes(catalogue)), tuple(operations))
+
+
+def build_service(
+    settings: Settings,
+    *,
+    plugins: EntryPointSource = installed,
+    clock: Clock | None = None,
+    log: EventLog | None = None,
+    around_log: Callable[[EventLog], EventLog] | None = None,
+) -> Service:
+    """Return the parts of a service, wired to one another and to no application; takes and raises what :func:`create_app` does."""
+    clock = clock or SystemClock()
+    kinds = _kinds(settings, plugins)
+    metrics = Metrics(kinds.names())
+    watch = Watch(metrics)
+    watchdog = Watchdog(watch, metrics, seconds=settings.watchdog.seconds, abort=settings.watchdog.abort)
+    verifier = TokenVerifier(key_ring(settings), token_rules(settings), clock)
+    log = log or MemoryLog(_retention(settings), clock, metrics)
+    broker = Broker(log if around_log is None else around_log(log), _limits(settings), clock, metrics)
+    publisher = Publisher(kinds, broker, clock, metrics, watch)
+    return Service(settings, clock, metrics, kinds, verifier, broker, publisher, watchdog)
+
+
+def run_with(app: Sanic[Any, Any], service: Service) -> None:
+    """Let ``service`` be what the routes of ``app`` work with, start when ``app`` starts, and stop with it."""
+    broker = service.broker
+    give(app, service)
+
+    async def start(_: Sanic[Any, Any]) -> None:
         await broker.start()
+        service.watchdog.start()
 
-    @app.before_server_stop
-    async def drain(_: Sanic[Config, Any]) -> None:
-        await end_streams()
-
-    async def end_streams() -> None:
+    async def drain(_: Sanic[Any, Any]) -> None:
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await broker.drain()
         except TimeoutError:
             _logger.error("%d streams did not end in time; they are cut.", len(broker))  # noqa: TRY400 - no traceback to show
 
-    @app.after_server_stop
-    async def close(_: Sanic[Config, Any]) -> None:
-        await end_streams()  # once more: one may have been on its way in when the others were told
+    async def close(app: Sanic[Any, Any]) -> None:
+        await drain(app)  # once more: one may have been on its way in when the others were told
         await broker.close()
+        service.watchdog.stop()
 
-    return app
+    app.register_listener(start, "before_server_start")
+    app.register_listener(drain, "before_server_stop")
+    app.register_listener(close, "after_server_stop")
+
+
+def _kinds(settings: Settings, environment: EntryPointSource) -> KindRegistry:
+    """Return the kinds of the environment and of the folders that the settings name; raises ``StartupError`` with every fault."""
+    found = search(settings.plugins_path, GROUP, environment)
+    for warning in found.warnings:
+        _logger.warning("%s", warning)
+    if found.faults:
+        raise StartupError("\n".join(found.faults))
+    return load_kinds(found.source)
 
 
 def key_ring(settings: Settings) -> KeyRing:

@@ -5,7 +5,7 @@ The law of this module: it serves bytes that were made when the service started;
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sanic import Blueprint
 
@@ -13,8 +13,7 @@ from redline.errors import NotFound
 from redline.web.documents import JSON, Document, answer
 
 if TYPE_CHECKING:
-    from sanic import Request, Sanic
-    from sanic.config import Config
+    from sanic import Request
     from sanic.response import HTTPResponse
 
     from redline.catalogue.documents import Documents
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 TYPESCRIPT: Final = "application/typescript; charset=utf-8"
 
 
-def serve_catalogue(app: Sanic[Config, Any], documents: Documents) -> None:
-    """Give ``app`` the catalogue's routes for these documents."""
+def catalogue_routes(documents: Documents) -> Blueprint:
+    """Return the catalogue's routes for these documents."""
     catalog = Blueprint("catalog")
     kinds = Document(documents.kinds, JSON)
     each = {name: Document(body, JSON) for name, body in documents.kind.items()}
@@ -50,4 +49,4 @@ def serve_catalogue(app: Sanic[Config, Any], documents: Documents) -> None:
     async def declare_types(request: Request) -> HTTPResponse:
         return answer(request, types)
 
-    app.blueprint(catalog)
+    return catalog

@@ -5,22 +5,21 @@ The law of this module: the page may load nothing and run nothing, from any host
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sanic import Blueprint
 
 from redline.web.documents import JSON, Document, answer
 
 if TYPE_CHECKING:
-    from sanic import Request, Sanic
-    from sanic.config import Config
+    from sanic import Request
     from sanic.response import HTTPResponse
 
     from redline.catalogue.documents import Documents
 
 
-def serve_docs(app: Sanic[Config, Any], documents: Documents) -> None:
-    """Give ``app`` the routes of the documentation."""
+def docs_routes(documents: Documents) -> Blueprint:
+    """Return the routes of the documentation."""
     docs = Blueprint("docs")
     policy = (
         f"default-src 'none'; style-src {documents.page.style}; img-src data:; base-uri 'none'; form-action 'none'; "
@@ -44,4 +43,4 @@ def serve_docs(app: Sanic[Config, Any], documents: Documents) -> None:
     async def describe(request: Request) -> HTTPResponse:
         return answer(request, openapi)
 
-    app.blueprint(docs)
+    return docs

@@ -38,11 +38,11 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 def request_id(request: Request) -> str:
     """Return the id that a proxy gave the request in ``X-Request-ID``, where it is a plain word, or a new one; the same each time."""
-    known: str | None = getattr(request.ctx, "request_id", None)
+    known: str | None = getattr(request.ctx, "redline_request_id", None)
     if known is None:
         given = request.headers.get("x-request-id", "")
         known = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        request.ctx.request_id = known
+        request.ctx.redline_request_id = known  # an application that Redline is attached to has names of its own
     return known
 
 

@@ -6,7 +6,7 @@ its answer in its place, whatever the others are.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import orjson
 from sanic import Blueprint
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sanic import Request
 
     from redline.auth.principal import Principal
-    from redline.eventlog.contract import Appended, Draft
+    from redline.eventlog.contract import Draft
     from redline.web.service import Service
 
 events: Final = Blueprint("events")
@@ -32,13 +32,6 @@ _NDJSON: Final = "application/x-ndjson"
 _VALID: Final[dict[str, object]] = {"valid": True}
 _ALL_GOOD, _MIXED, _CREATED = 200, 207, 201
 _SHOWN: Final = 32
-
-
-class _Answer(NamedTuple):
-    """One line's answer."""
-
-    body: dict[str, object]
-    good: bool
 
 
 @events.post("/v1/events")
@@ -81,31 +74,30 @@ async def _batch(request: Request, service: Service, principal: Principal, *, dr
     if len(lines) > most:
         msg = f"The batch has {len(lines)} lines, and at most {most} are taken. Send it in parts."
         raise PayloadTooLarge(msg)
-    prepared = [_prepare(request, service, principal, line) for line in lines]
+    now = service.clock.time()
+    prepared = [_prepare(request, service, principal, line, now) for line in lines]
     drafts = [one for one in prepared if not isinstance(one, RedlineError)]
     appended = iter([] if dry_run else await service.publisher.publish(drafts))
-    answers = []
+    results: list[dict[str, object]] = []
+    status = _ALL_GOOD
     for one in prepared:
-        if isinstance(one, RedlineError):
-            answers.append(_answer(service, one))
+        answer = one if isinstance(one, RedlineError) else None if dry_run else next(appended)
+        if answer is None:
+            results.append(_VALID)
+        elif isinstance(answer, RedlineError):
+            service.metrics.publish_refused[answer.code].inc()
+            results.append({"error": answer.as_json()})
+            status = _MIXED
         else:
-            answers.append(_Answer(_VALID, good=True) if dry_run else _answer(service, next(appended)))
-    status = _ALL_GOOD if all(answer.good for answer in answers) else _MIXED
-    return _json({"results": [answer.body for answer in answers]}, status)
+            results.append({"id": answer.id, "duplicate": answer.duplicate})
+    return _json({"results": results}, status)
 
 
-def _prepare(request: Request, service: Service, principal: Principal, line: bytes) -> Draft | RedlineError:
+def _prepare(request: Request, service: Service, principal: Principal, line: bytes, now: float) -> Draft | RedlineError:
     try:
-        return service.publisher.prepare(principal, _parse(line))
+        return service.publisher.prepare(principal, _parse(line), now)
     except Exception as exception:  # noqa: BLE001 - one bad line never stops the others, not even by a fault of ours
         return as_redline_error(request, exception)
-
-
-def _answer(service: Service, answer: Appended | RedlineError) -> _Answer:
-    if isinstance(answer, RedlineError):
-        service.metrics.publish_refused[answer.code].inc()
-        return _Answer({"error": answer.as_json()}, good=False)
-    return _Answer({"id": answer.id, "duplicate": answer.duplicate}, good=True)
 
 
 def _parse(text: bytes) -> object:
@@ -123,4 +115,5 @@ def _parse(text: bytes) -> object:
 
 
 def _json(body: object, status: int) -> HTTPResponse:
-    return HTTPResponse(orjson.dumps(body), status=status, headers={"Cache-Control": "no-store"}, content_type=_JSON)
+    # No Cache-Control: nobody keeps the answer to a POST that says nothing of its freshness (RFC 9110 §9.3.3).
+    return HTTPResponse(orjson.dumps(body), status=status, content_type=_JSON)

@@ -1,7 +1,7 @@
 """``/health/live``, ``/health/ready`` and ``/metrics``: what an orchestrator asks (contract §4).
 
-The law of this module: *live* says that this process answers; *ready* that it would do its work: its log can be used, and it is not going
-down.
+The law of this module: *live* says that this process answers, and was not held up lately (:mod:`redline.watchdog`); *ready* that it would
+do its work: its log can be used, and it is not going down.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ health: Final = Blueprint("health")
 
 @health.get("/health/live")
 async def live(request: Request) -> HTTPResponse:
-    """Answer."""
-    del request
-    return _state(200, "live")
+    """Answer 200, or 503 with the reason where the event loop was held lately."""
+    fault = service_of(request).watchdog.fault
+    return _state(503, fault) if fault is not None else _state(200, "live")
 
 
 @health.get("/health/ready")

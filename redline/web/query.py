@@ -38,6 +38,8 @@ class StreamQuery(NamedTuple):
 def query_of(request: Request) -> dict[str, list[str]]:
     """Return the query's values by name. What is not UTF-8 becomes U+FFFD. Raises ``MalformedRequest`` for a query of too many fields."""
     query: dict[str, list[str]] = {}
+    if not request.query_string:
+        return query
     try:
         fields = parse_qsl(request.query_string, keep_blank_values=True, max_num_fields=_FIELDS)
     except UnicodeDecodeError:

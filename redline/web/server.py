@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from redline.settings import Settings
 
 _logger = logging.getLogger(__name__)
-_SPARE_FILES: Final = 64
+SPARE_FILES: Final = 64
 """File descriptors kept for everything that is not a stream: requests, the log, the process itself."""
 _POLL: Final = 0.01
 
@@ -39,7 +39,7 @@ def raise_file_limit() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return max(1, (hard if hard != resource.RLIM_INFINITY else 1_048_576) - _SPARE_FILES)
+    return max(1, (hard if hard != resource.RLIM_INFINITY else 1_048_576) - SPARE_FILES)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -78,6 +78,7 @@ async def running(app: Sanic[Config, Any], settings: Settings, *, own_process: b
     url = url_of(bound)
     if own_process:
         optimise(app)
+        app.ctx.redline_service.watchdog.own_process()
     server: Any = await app.create_server(
         sock=bound,
         protocol=Connection,

@@ -1,8 +1,8 @@
 """``make bench``: Redline beside its peers, and alone.
 
-The law of this module: it ends by itself, talks to nothing but the loopback, and leaves four files: the table as text and as Markdown,
-every round as JSON, and the picture. It exits with 1 where a run failed, but not for a target that was missed: what must never get worse is
-held by ``test_guard.py``.
+The law of this module: it ends by itself, talks to nothing but the loopback, and leaves five files: the table as text and as Markdown, its
+summary for the README, every round as JSON, and the picture. It exits with 1 where a run failed, but not for a target that was missed:
+what must never get worse is held by ``test_guard.py``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tests.benchmarks.machine import raise_file_limit, shape
 from tests.benchmarks.picture import draw
 from tests.benchmarks.runner import run, say
 from tests.benchmarks.stage import Scale
+from tests.benchmarks.summary import summary
 from tests.benchmarks.workloads import alone, beside, growth, trouble
 
 if TYPE_CHECKING:
@@ -70,10 +71,11 @@ def main() -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "table.txt").write_text(text)
     (arguments.out / "table.md").write_text(report.as_markdown(outcomes, head))
+    (arguments.out / "summary.md").write_text(summary(outcomes, head))
     (arguments.out / "results.json").write_text(json.dumps({"head": head, "cases": report.as_json(outcomes)}, indent=1) + "\n")
     (arguments.out / "picture.svg").write_text(draw(outcomes, head[0]))
     sys.stdout.write(text)
-    say(f"table.txt, table.md, results.json and picture.svg are in {arguments.out}")
+    say(f"table.txt, table.md, summary.md, results.json and picture.svg are in {arguments.out}")
     return 1 if any(outcome.failures for outcome in outcomes.values()) else 0
 
 

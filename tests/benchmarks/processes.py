@@ -102,7 +102,7 @@ class Load:
         """Start it for the server on ``port``, which is the process ``pid``."""
         with pinned(LOAD_CORE):
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.benchmarks.load"],
+                [sys.executable, "-m", "redline.testing.load"],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -118,13 +118,18 @@ def as_text(outcomes: Mapping[str, Outcome], head: Sequence[str]) -> str:
     return "\n\n".join([*parts, "\n".join(remarks(outcomes))]).rstrip() + "\n"
 
 
+def markdown(rows: _ROWS) -> str:
+    """Return a table for a page; its first row is the head."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    lines.insert(1, f"| {' | '.join(['---'] * len(rows[0]))} |")
+    return "\n".join(lines)
+
+
 def as_markdown(outcomes: Mapping[str, Outcome], head: Sequence[str]) -> str:
     """Return the report for a page."""
     parts = ["  \n".join(head)]
     for heading, rows in tables(outcomes):
-        lines = [f"| {' | '.join(row)} |" for row in rows]
-        lines.insert(1, f"| {' | '.join(['---'] * len(rows[0]))} |")
-        parts.append("\n".join([f"**{heading}**", "", *lines]))
+        parts.append(f"**{heading}**\n\n{markdown(rows)}")
     notes = [f"- {line}" for line in remarks(outcomes)]
     return "\n\n".join([*parts, "\n".join(notes)]).rstrip() + "\n"
 

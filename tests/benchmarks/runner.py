@@ -28,23 +28,32 @@ def run(cases: Sequence[Case], rounds: int, scale: Scale) -> dict[str, Outcome]:
     """Run all cases and return their outcomes by title; says on stderr how far it is."""
     outcomes = {}
     for case in cases:
-        outcome = outcomes[case.title] = Outcome(case)
-        for subject in case.subjects:
-            if why := subject.missing():
-                outcome.missing[subject.label] = why
-                say(f"{case.title}: {subject.label} is missing: {why}")
-        failed: dict[str, int] = {}
+        outcome = outcomes[case.title] = prepared(case)
         began = time.monotonic()
         for number in range(1, rounds + 1):
-            row: dict[str, Measures | None] = {}
-            for subject in case.subjects:
-                if subject.label in outcome.missing or failed.get(subject.label, 0) >= _MOST_FAILURES:
-                    continue
-                row[subject.label] = _once(subject, scale, outcome)
-                failed[subject.label] = failed.get(subject.label, 0) + (row[subject.label] is None)
-            outcome.rounds.append(row)
+            one_round(outcome, scale)
             say(f"{case.title}: round {number} of {rounds} after {time.monotonic() - began:.0f} s")
     return outcomes
+
+
+def prepared(case: Case) -> Outcome:
+    """Return the outcome of a case before its first round: who of its subjects is missing here, and why."""
+    outcome = Outcome(case)
+    for subject in case.subjects:
+        if why := subject.missing():
+            outcome.missing[subject.label] = why
+            say(f"{case.title}: {subject.label} is missing: {why}")
+    return outcome
+
+
+def one_round(outcome: Outcome, scale: Scale) -> None:
+    """Run every subject of a case once, one after the other: what must have the machine for itself is this, and no more."""
+    row: dict[str, Measures | None] = {}
+    for subject in outcome.case.subjects:
+        failed = sum(subject.label in before and before[subject.label] is None for before in outcome.rounds)
+        if subject.label not in outcome.missing and failed < _MOST_FAILURES:
+            row[subject.label] = _once(subject, scale, outcome)
+    outcome.rounds.append(row)
 
 
 def _once(subject: Subject, scale: Scale, outcome: Outcome) -> Measures | None:

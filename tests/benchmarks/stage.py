@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from redline.testing.load.wire import MARK_BYTES
 from tests.benchmarks import processes
-from tests.benchmarks.load.wire import MARK_BYTES
 from tests.benchmarks.machine import free_port
 from tests.benchmarks.servers import DATA_BYTES, ORG
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import Final
 
 from tests.benchmarks.cases import Target
+from tests.benchmarks.workloads.beside import SINGLY, STEADY
 from tests.benchmarks.workloads.growth import HISTORY, ORGS, STREAMS
 from tests.benchmarks.workloads.trouble import BUFFER_BYTES, CHUNK_BYTES
 
 _KIB: Final = 1 / 1024
-_SINGLY: Final = ("200 streams, one publish at a time", "1,000 streams, one publish at a time")
+_SINGLY: Final = "one publish at a time"
 _FLIGHT: Final = "1,000 streams, 64 publishes in flight"
 _BATCHES: Final = "1,000 streams, batches of 100"
-_STEADY: Final = ("2,000 streams, 20 events/s", "5,000 streams, 20 events/s")
+_STEADY: Final = "20 events/s"
 _IDLE: Final = "10,000 idle streams"
 _STORM: Final = "1,000 reconnects, each 1,000 events behind"
 _STALLED: Final = "1,000 streams that read"
@@ -28,13 +29,19 @@ def _growth(case: str, text: str, sizes: tuple[int, ...], limit: float) -> list[
 
 
 TARGETS: Final[tuple[Target, ...]] = (
-    *(Target("a", case, "CPU per delivery against the floor", "cpu", "redline", "floor", 1.3) for case in _SINGLY),
-    *(Target("a", case, "CPU per delivery against nchan", "cpu", "redline", "nchan", 1.0) for case in _SINGLY),
+    *(
+        Target("a", _SINGLY, f"{streams:,} streams: CPU per delivery against {name}", f"cpu_{streams}", "redline", peer, limit)
+        for peer, name, limit in (("floor", "the floor", 1.3), ("nchan", "nchan", 1.0))
+        for streams in SINGLY
+    ),
     Target("b", _FLIGHT, "deliveries/s against nchan", "rate", "redline", "nchan", 10.0, at_most=False),
     Target("b", _FLIGHT, "deliveries/s against the floor", "rate", "redline", "floor", 0.6, at_most=False),
     Target("b", _BATCHES, "deliveries/s against the floor", "rate", "redline", "floor", 0.6, at_most=False),
-    *(Target("c", case, "p99 against nchan", "p99", "redline", "nchan", 1.0) for case in _STEADY),
-    *(Target("c", case, "p99 against the floor", "p99", "redline", "floor", 1.4) for case in _STEADY),
+    *(
+        Target("c", _STEADY, f"{streams:,} streams: p99 against {name}", f"p99_{streams}", "redline", peer, limit)
+        for peer, name, limit in (("nchan", "nchan", 1.0), ("floor", "the floor", 1.4))
+        for streams in STEADY
+    ),
     Target("d", _IDLE, "RSS per idle stream", "rss", "redline", "", 3.0, scale=_KIB, unit=" KiB"),
     Target("d", _IDLE, "CPU for heartbeats, of a core", "cpu_share", "redline", "", 3.0, scale=100, unit=" %"),
     *_growth("publish, by orgs", "CPU per publish", ORGS, 1.2),

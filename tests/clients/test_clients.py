@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from redline.testing import ManualClock, serving
-from tests.clients.relay import Relay, relaying
+from redline.testing.relay import Relay, relaying
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

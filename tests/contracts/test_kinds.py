@@ -1,7 +1,8 @@
 """One suite, every installed kind (contract §5), and the tables that say what each of the six first ones takes and refuses.
 
 The law of these tests: the tables beside this file (``kinds/*.json``) are the rules, in JSON, so that a rule is read without reading
-Python; ``kinds/golden`` holds what goes out, byte for byte.
+Python; ``kinds/golden`` holds what goes out, byte for byte. The contract is for any validator: a plugin without pydantic, from a folder of
+its own (``tests/plugins/badge-kinds``), goes through the same tests as those that are installed.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import copy
 import functools
 import json
+import subprocess
+import sys
+import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,7 +21,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from redline import EventKind, ModelKind, PayloadError
+from redline.folders import search
 from redline.kinds.contract import check_name
+from redline.kinds.registry import GROUP, KindRegistry, load_kinds
+from redline.testing import check_kind
+from tests.plugins.install import BADGE_KINDS, forgotten, pip_install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,18 +34,31 @@ Json: TypeAlias = Any
 HERE = Path(__file__).parent / "kinds"
 FIRST = ("action.delivered", "change.detected", "change.stateChanged", "org.entitlements.changed", "run.stage", "scheduler.tick")
 INSTALLED = tuple(sorted(entry.name for entry in entry_points(group="redline.kinds")))
+FROM_FOLDER = tuple(tomllib.loads((BADGE_KINDS / "pyproject.toml").read_text())["project"]["entry-points"][GROUP])
+EVERY = (*INSTALLED, *FROM_FOLDER)
 TABLES: dict[str, Any] = {name: json.loads((HERE / f"{name}.json").read_text()) for name in FIRST}
 RULES = json.loads((HERE / "rules.json").read_text())
 GOLDEN = [(name, payload) for name in FIRST for payload in TABLES[name]["payloads"]]
 
 
-@functools.cache
+REGISTRIES: list[KindRegistry] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KindRegistry]:
+    """Load every kind through the same door as the service: those that are installed, and those of a folder."""
+    folder = pip_install(BADGE_KINDS, tmp_path_factory.mktemp("plugins"))
+    with forgotten():
+        REGISTRIES.append(load_kinds(search((folder,), GROUP).source))
+    yield REGISTRIES[0]
+    REGISTRIES.clear()
+
+
 def kind_of(name: str) -> EventKind:
-    """Load the kind through the same door as the service."""
-    (entry,) = entry_points(group="redline.kinds", name=name)
-    kind = entry.load()
-    assert isinstance(kind, EventKind)
-    return kind
+    found = REGISTRIES[0].get(name)
+    assert found is not None
+    assert isinstance(found.kind, EventKind)
+    return found.kind
 
 
 @functools.cache
@@ -138,11 +159,25 @@ def bad_rows() -> Iterator[Any]:
             yield pytest.param(name, row, id=f"{name}-{row['because']}")
 
 
-def test_the_six_first_kinds_are_installed() -> None:
+def test_the_six_first_kinds_are_installed_and_one_is_found_in_a_folder(registry: KindRegistry) -> None:
     assert set(FIRST) <= set(INSTALLED)
+    assert FROM_FOLDER == ("badge.scanned",)
+    assert registry.names() == tuple(sorted(EVERY))
+    assert {kind.name for kind in registry if kind.origin != "environment"} == set(FROM_FOLDER)
 
 
-@pytest.mark.parametrize("name", INSTALLED)
+def test_the_plugin_of_the_folder_needs_no_pydantic() -> None:
+    program = """if True:
+        import sys
+        sys.modules["pydantic"] = sys.modules["pydantic_core"] = None  # which makes an import of them fail
+        from badge_kinds import kind
+        print(kind.validate(kind.policy.example).decode())
+    """
+    done = subprocess.run([sys.executable, "-c", program], cwd=BADGE_KINDS, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ('{"badge":"b-17","door":"north","floor":3}\n', "")
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_a_kind_is_what_its_entry_point_says(name: str) -> None:
     kind = kind_of(name)
     assert kind.name == check_name(name)
@@ -152,7 +187,12 @@ def test_a_kind_is_what_its_entry_point_says(name: str) -> None:
     assert kind.policy.example is not None
 
 
-@pytest.mark.parametrize("name", INSTALLED)
+@pytest.mark.parametrize("name", EVERY)
+def test_a_kind_keeps_every_promise(name: str) -> None:
+    check_kind(kind_of(name), examples=list(TABLES.get(name, {}).get("payloads", {}).values()))
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_a_kind_takes_its_own_example(name: str) -> None:
     kind = kind_of(name)
     before = copy.deepcopy(kind.policy.example)
@@ -164,7 +204,7 @@ def test_a_kind_takes_its_own_example(name: str) -> None:
     schema_of(name).validate(json.loads(out))
 
 
-@pytest.mark.parametrize("name", INSTALLED)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_schema_is_one(name: str) -> None:
     schema = kind_of(name).schema
     Draft202012Validator.check_schema(dict(schema))
@@ -172,7 +212,7 @@ def test_a_schema_is_one(name: str) -> None:
     assert json.loads(json.dumps(schema, allow_nan=False)) == schema
 
 
-@pytest.mark.parametrize("name", INSTALLED)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("data", [None, True, 5, 1.5, "SECRET", [], ["SECRET"], {}], ids=repr)
 def test_what_is_no_payload_at_all_is_refused(name: str, data: object) -> None:
     with pytest.raises(PayloadError) as caught:
@@ -255,3 +295,31 @@ def test_the_longest_payload_that_the_rules_allow_fits_the_kinds_own_bound(name:
                 container, key = parent(payload, pointer)
                 container[key] = longest[rule]
         assert len(kind_of(name).validate(payload)) <= kind_of(name).policy.max_bytes
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"badge": ""}, "/badge"),
+        ({"badge": 5}, "/badge"),
+        ({"badge": "SECRET" * 20}, "/badge"),
+        ({"door": "SECRET"}, "/door"),
+        ({"door": None}, "/door"),
+        ({"door": []}, "/door"),
+        ({"floor": -1}, "/floor"),
+        ({"floor": True}, "/floor"),
+        ({"floor": None}, "/floor"),
+        ({"~/\ud800": 1}, "/~0~1?"),
+    ],
+    ids=repr,
+)
+def test_a_validator_by_hand_refuses_what_its_schema_refuses(change: dict[str, Any], pointer: str) -> None:
+    (name,) = FROM_FOLDER
+    example = kind_of(name).policy.example
+    assert example is not None
+    payload = {**example, **change}
+    assert not schema_of(name).is_valid(payload)
+    with pytest.raises(PayloadError) as caught:
+        kind_of(name).validate(payload)
+    assert [detail.pointer for detail in caught.value.details] == [pointer]
+    assert "SECRET" not in str(caught.value)

@@ -17,8 +17,8 @@ from sanic import Sanic
 from redline.clock import SystemClock
 from redline.settings import load_settings
 from redline.testing import EventParser, ManualClock, RunningService
+from redline.testing.flooding import stuck_reader
 from redline.web.app import create_app
-from tests.service.flooding import go_on, stuck_reader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,7 +59,7 @@ async def under_uvicorn(clock: Clock | None = None, **settings: object) -> Async
             await server.ready.wait()
         port = server.servers[0].sockets[0].getsockname()[1]
         async with httpx.AsyncClient(verify=False) as http:  # noqa: S501 - there is no TLS here
-            service = RunningService(f"http://127.0.0.1:{port}", app.ctx.service, clock, SECRET, http)
+            service = RunningService(f"http://127.0.0.1:{port}", app.ctx.redline_service, clock, SECRET, http)
             yield service
             await service.hang_up()
     finally:
@@ -129,7 +129,7 @@ async def test_a_slow_reader_gets_everything() -> None:
     async with under_uvicorn(history=history, limits={"write_buffer_bytes": 4096}) as service:
         stream = await stuck_reader(service, service.token())
         last = (await service.publish_many(500))[-1]
-        go_on(stream)
+        stream.go_on()
         await stream.read_until(lambda self: self.parser.last_event_id == last)
         numbers = [int(event.last_event_id.rpartition("-")[2]) for event in stream.events]
         assert numbers == list(range(len(numbers)))
@@ -175,7 +175,7 @@ def test_sanics_own_test_client_serves_what_ends() -> None:
     clock = SystemClock()
     app = application(clock)
     try:
-        service = RunningService("", app.ctx.service, clock, SECRET, httpx.AsyncClient(verify=False))  # noqa: S501 - there is no TLS here
+        service = RunningService("", app.ctx.redline_service, clock, SECRET, httpx.AsyncClient(verify=False))  # noqa: S501 - there is no TLS here
         headers = {"Authorization": f"Bearer {service.token()}"}
         event = {"kind": "scheduler.tick", "data": service.example("scheduler.tick")}
         _, answer = app.test_client.post("/v1/events", json=event, headers=headers)
@@ -201,7 +201,7 @@ async def test_sanics_own_asgi_client_serves_what_ends() -> None:
     app = application(clock)
     try:
         async with httpx.AsyncClient() as http:
-            service = RunningService("", app.ctx.service, clock, SECRET, http)
+            service = RunningService("", app.ctx.redline_service, clock, SECRET, http)
         headers = {"Authorization": f"Bearer {service.token()}"}
         event = {"kind": "scheduler.tick", "data": service.example("scheduler.tick")}
         _, answer = await app.asgi_client.post("/v1/events", json=event, headers=headers)

@@ -100,10 +100,13 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
-    """Run a service for the commands that call one."""
-    with process("serve") as running:
-        yield url_of(running)
-        stopped(running)
+    """Run a service for the commands that call one, for as long as they take on whatever machine."""
+    with spawned([REDLINE, "serve"], environment()) as running:
+        try:
+            yield url_of(running)
+            stopped(running)
+        finally:
+            running.kill()
 
 
 @pytest.fixture
@@ -465,23 +468,57 @@ def test_a_tail_goes_on_over_a_restart() -> None:
     assert "eyJ" not in log
 
 
-def test_a_terminal_gets_lines_for_people(service: str, org: str) -> None:
-    payload = {**CHANGE, "reason": "\x1b[2J\x9b31m\u202e"}
-    assert cli(service, org, "publish", "change.stateChanged", json.dumps(payload)).exit_code == 0
-    variables = environment(REDLINE_URL=service, REDLINE_TOKEN=token(org=org), TERM="xterm", COLUMNS="40")
+def on_a_terminal(url: str, org: str, *arguments: str, columns: int, until: bytes | None = None) -> str:
+    """Return what a tail shows on a terminal, without its colours: until it ends, or is interrupted once ``until`` was shown."""
+    variables = environment(REDLINE_URL=url, REDLINE_TOKEN=token(org=org), TERM="xterm", COLUMNS=str(columns))
     terminal, end = pty.openpty()
-    with subprocess.Popen([REDLINE, "tail", "--no-follow"], env=variables, stdout=end, stderr=subprocess.PIPE, text=True) as running:
+    command = [REDLINE, "tail", *arguments]
+    with subprocess.Popen(command, env=variables, stdout=end, stderr=subprocess.PIPE, text=True) as running, _killed_when_late(running):
         os.close(end)
         shown = b""
         try:
             while part := os.read(terminal, 65_536):
                 shown += part
+                if until is not None and until in shown:
+                    running.send_signal(signal.SIGINT)
+                    until = None
         except OSError:
             pass  # how a terminal says that nobody writes to it any more
         finally:
             os.close(terminal)
-        assert running.wait(timeout=STOP_SECONDS) == 0
-    text = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode())
-    assert re.match(r"\d\d:\d\d:\d\d\.\d{3}  change\.stateChanged  \{\"changeId\": \"c\", ", text)
+        assert running.wait(timeout=STOP_SECONDS) in {0, 130}
+        assert running.stderr is not None
+        assert running.stderr.read() == ""
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode())
+
+
+def test_a_terminal_gets_lines_for_people(service: str, org: str) -> None:
+    payload = {**CHANGE, "changeId": "[b]c", "reason": "\x1b[2J\x9b31m\u202e"}
+    assert cli(service, org, "publish", "change.stateChanged", json.dumps(payload)).exit_code == 0
+    text = on_a_terminal(service, org, "--no-follow", columns=132)
+    assert re.match(r"\d\d:\d\d:\d\d\.\d{3}  change\.stateChanged  changeId \[b\]c  from new  to resolved  actor\.type user  ", text)
     assert len(text.splitlines()) == 1
     assert not {"\x1b", "\x9b", "\u202e"} & set(text)
+    (narrow,) = on_a_terminal(service, org, "--no-follow", columns=40).splitlines()
+    assert len(narrow) == 40
+
+
+def test_a_terminal_is_shown_what_was_missed_as_a_rule() -> None:
+    with process("serve", REDLINE_RETRY_MILLISECONDS="100", REDLINE_HISTORY__EVENTS="2") as running:
+        url = url_of(running)
+        first, *_ = [json.loads(cli(url, "acme", "publish", "scheduler.tick", json.dumps(TICK)).stdout)["id"] for _ in range(4)]
+        lines = on_a_terminal(url, "acme", "--from", first, columns=60, until=b"tickId").splitlines()
+        stopped(running)
+    assert re.fullmatch("─+ following acme ─+", lines[0])
+    assert re.fullmatch(r"─+ gap: events may be missing here \(evicted\) ─+", lines[1])
+
+
+def test_json_on_a_pipe_is_one_inert_envelope_a_line(service: str, org: str) -> None:
+    payload = {**CHANGE, "reason": "\x1b[2J\x9b31m\u202e\n[b]"}
+    for _ in range(2):
+        assert cli(service, org, "publish", "change.stateChanged", json.dumps(payload)).exit_code == 0
+    shown = run("tail", "--no-follow", "--json", REDLINE_URL=service, REDLINE_TOKEN=token(org=org))
+    assert (shown.returncode, shown.stderr) == (0, "")
+    lines = shown.stdout.splitlines()
+    assert [json.loads(line)["data"]["reason"] for line in lines] == [payload["reason"]] * 2
+    assert all(line.isprintable() for line in lines)

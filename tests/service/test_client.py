@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from redline.auth import mint_token
-from redline.client import Client, NewEvent, Published, Refused, StreamEnded
+from redline.client import Client, NewEvent, Published, Refused, StreamEnded, SyncClient
 from redline.clock import SystemClock
 from redline.testing import PATIENCE, serving
 
@@ -228,6 +228,55 @@ async def test_a_service_with_narrower_bounds_takes_a_batch_as_well() -> None:
     async with serving({"limits": {"batch_lines": 3, "body_bytes": 1024}}) as narrow, client_for(narrow) as client:
         answers = await client.publish_many(NewEvent(TICK, narrow.example(TICK)) for _ in range(20))
         assert all(isinstance(answer, Published) for answer in answers)
+
+
+# Publishing without an event loop.
+
+
+@asynccontextmanager
+async def sync_client_for(redline: RunningService, url: str | None = None) -> AsyncIterator[SyncClient]:
+    transport = httpx.HTTPTransport(verify=False)
+    with SyncClient(url or redline.url, redline.token(), transport=transport, sleep=lambda _: None) as client:
+        yield client
+
+
+async def test_a_blocking_publish_whose_answer_was_lost_is_published_once(redline: RunningService) -> None:
+    async with network(redline.url) as between, sync_client_for(redline, between.url) as client:
+        between.passes = [0, 0, 20]
+        answer = await asyncio.to_thread(client.publish, TICK, redline.example(TICK))
+        assert (answer.duplicate, between.connections) == (True, 4)
+
+
+async def test_a_blocking_batch_whose_answer_was_lost_is_published_once(redline: RunningService) -> None:
+    async with network(redline.url) as between, sync_client_for(redline, between.url) as client:
+        between.passes = [0]
+        answers = await asyncio.to_thread(client.publish_many, [NewEvent(TICK, redline.example(TICK)) for _ in range(1200)])
+    assert [isinstance(each, Published) and each.duplicate for each in answers] == [True] * 1000 + [False] * 200
+    assert await whole(client_for(redline)) == [each.id for each in answers if isinstance(each, Published)][-1000:]
+
+
+async def test_a_blocking_publish_is_tried_again_when_the_service_says(redline: RunningService) -> None:
+    waits: list[float] = []
+    late = b"HTTP/1.1 %b\r\nRetry-After: 3\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    async with network(redline.url) as between:
+        between.answers = [late % b"503 Service Unavailable", late % b"429 Too Many Requests"]
+        with SyncClient(between.url, redline.token(), sleep=waits.append, random=lambda: 0.0) as client:
+            assert not (await asyncio.to_thread(client.publish, TICK, redline.example(TICK))).duplicate
+    assert waits == [3.0, 3.0]
+
+
+async def test_a_blocking_refusal_comes_with_its_details(redline: RunningService) -> None:
+    async with sync_client_for(redline) as client:
+        with pytest.raises(Refused) as caught:
+            await asyncio.to_thread(client.validate, TICK, {"tickId": 7})
+        assert (caught.value.code, caught.value.status) == ("invalid_payload", 422)
+        assert "/data/tickId" in [detail.pointer for detail in caught.value.details]
+
+
+async def test_one_blocking_client_serves_many_threads(redline: RunningService) -> None:
+    async with sync_client_for(redline) as client, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(asyncio.to_thread(client.publish, TICK, redline.example(TICK))) for _ in range(40)]
+    assert sorted(task.result().id for task in tasks) == sorted(event_id or "" for event_id in await whole(client_for(redline)))
 
 
 # Subscribing.

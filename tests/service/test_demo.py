@@ -61,7 +61,7 @@ async def playing(
     made: list[RunningService] = []
     try:
         async with running(app, loaded) as url, httpx.AsyncClient(timeout=PATIENCE) as http:
-            made.append(RunningService(url, app.ctx.service, clock, loaded.auth.secret.get_secret_value(), http))
+            made.append(RunningService(url, app.ctx.redline_service, clock, loaded.auth.secret.get_secret_value(), http))
             await begun(made[0])
             yield made[0]
     finally:

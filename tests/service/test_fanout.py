@@ -17,10 +17,10 @@ import pytest
 
 from redline.broker.subscription import Subscription
 from redline.testing import StreamConnection, serving
+from redline.testing.flooding import flood, stuck_reader
 from redline.web.connection import Connection
 from redline.web.server import raise_file_limit
 from redline.web.takeover import UPLOAD_BYTES, StreamProtocol
-from tests.service.flooding import flood, go_on, stall, stuck_reader
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -183,7 +183,7 @@ async def test_a_reader_that_stalls_and_goes_on_gets_everything() -> None:
         last = (await service.publish_many(1000, token=token))[-1]
         other = await service.stream(token)
         assert (await other.event("stream.open")).last_event_id == last
-        go_on(stream)
+        stream.go_on()
         await stream.read_until(lambda self: self.parser.last_event_id == last)
         numbers = [int(event.last_event_id.rpartition("-")[2]) for event in stream.events]
         assert numbers == list(range(len(numbers)))
@@ -197,7 +197,7 @@ async def test_a_reader_that_falls_out_of_history_is_closed_and_told_on_its_retu
         token = service.token()
         stream = await stuck_reader(service, token)
         ids = await service.publish_many(100, token=token)
-        go_on(stream)
+        stream.go_on()
         await stream.read_to_end()
         assert stream.events[-1].json() == {"reason": "slow_subscriber", "retryable": True}
         numbers = [int(event.last_event_id.rpartition("-")[2]) for event in stream.events[:-1]]
@@ -235,7 +235,7 @@ async def test_a_connection_that_is_gone_has_left_nothing_behind(mode: str, leav
             if mode in {"live", "paused"}:
                 await streams[-1].event("stream.open")
             if mode == "paused":
-                stall(streams[-1])
+                streams[-1].stall()
         if mode == "paused":
             await flood(service, token)
         assert len(service.service.broker) == 20

@@ -18,10 +18,10 @@ from redline.clock import SystemClock
 from redline.errors import StartupError
 from redline.settings import load_settings
 from redline.testing import RunningService, StreamConnection, serving
+from redline.testing.flooding import flood
 from redline.web.app import create_app
 from redline.web.server import listen, running, url_of
 from tests.service.faulty import FaultyLog
-from tests.service.flooding import flood, stall
 
 if TYPE_CHECKING:
     from sanic import Sanic
@@ -53,7 +53,7 @@ async def test_a_stop_ends_open_streams_and_stalled_ones_and_half_open_requests_
         catching_up = [await service.stream(token, last_event_id="earliest", receive_buffer=4096) for _ in range(3)]
         stalled = [await service.stream(token, receive_buffer=4096) for _ in range(3)]
         for stream in (*catching_up, *stalled):
-            stall(stream)
+            stream.stall()
         reading = [asyncio.create_task(stream.read_to_end()) for stream in streams]
         await flood(service, token)
         idle = await service.send(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")

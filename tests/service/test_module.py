@@ -8,12 +8,17 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from sanic import Sanic
 
+import redline
+from redline.settings import load_settings
 from redline.testing import serving
 from redline.web.module import scripts
+from redline.web.server import running
 
 if TYPE_CHECKING:
     from redline.testing import RunningService
@@ -79,6 +84,16 @@ async def test_nothing_else_is_served(redline: RunningService, name: str) -> Non
     answer = await redline.http.get(f"{redline.url}/redline/{name}")
     assert answer.status_code == HTTPStatus.NOT_FOUND
     assert answer.json()["error"]["code"] == "not_found"
+
+
+async def test_it_is_served_under_a_prefix_of_somebodys_own() -> None:
+    app: Sanic[Any, Any] = Sanic("somebody-s", configure_logging=False)
+    settings = load_settings(None, {}, {"auth": {"secret": "s" * 48}, "port": 0})
+    redline.attach(app, settings, url_prefix="/live")
+    async with running(app, settings) as url, httpx.AsyncClient() as http:
+        for path in PATHS:
+            answer = await http.get(f"{url}/live{path}")
+            assert (answer.status_code, answer.text) == (HTTPStatus.OK, source(path))
 
 
 def test_what_the_module_imports_is_served_beside_it() -> None:

@@ -5,7 +5,9 @@ The law held here: a plugin's fault is the plugin's, named so to the publisher a
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +16,11 @@ import pytest
 from redline import Detail, PayloadError, Policy
 from redline.errors import StartupError
 from redline.testing import serving
+from tests.plugins.install import BADGE_KINDS, forgotten, pip_install
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
+    from pathlib import Path
 
     from redline.testing import RunningService
 
@@ -55,6 +59,16 @@ class _Strange(Exception):
         raise RuntimeError(msg)
 
 
+def slowly(answer: bytes | None) -> Callable[[], object]:
+    def deed() -> object:
+        time.sleep(0.06)
+        if answer is None:
+            raise PayloadError((Detail("/do", "Not this.", "odd"),))
+        return answer
+
+    return deed
+
+
 def refuses(*details: Any) -> Callable[[], object]:  # noqa: ANN401 - also what is no row
     def deed() -> object:
         raise PayloadError(details)
@@ -73,6 +87,8 @@ FAULTS: dict[str, Callable[[], object]] = {
     "raises ValueError": raises(ValueError("no PayloadError")),
     "raises strangely": raises(_Strange()),
     "exits": raises(SystemExit(3)),
+    "cancels": raises(asyncio.CancelledError()),
+    "stops": raises(StopIteration(5)),
     "recurses": recurses,
     "returns str": lambda: '{"a":1}',
     "returns None": lambda: None,
@@ -95,6 +111,8 @@ DEEDS = FAULTS | {
     "behaves": lambda: b'{"a":1}',
     "fills its bound": lambda: b'"' + b"a" * 998 + b'"',
     "overfills": lambda: b'"' + b"a" * 999 + b'"',
+    "takes 60 ms": slowly(b'{"a":1}'),
+    "takes 60 ms to refuse": slowly(None),
     "refuses": refuses(Detail("/do", "Not this.", "odd")),
     "refuses a lot": refuses(*(Detail(f"/{number}", "No.", "odd") for number in range(5000))),
 }
@@ -160,6 +178,63 @@ async def test_a_payload_is_held_to_its_kinds_bound(service: RunningService) -> 
     answer = await service.post({"kind": "test.odd", "data": {"do": "overfills"}})
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "payload_too_large")
     assert "1000" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(("deed", "status"), [("takes 60 ms", 201), ("takes 60 ms to refuse", 422)])
+async def test_a_slow_validator_is_named_in_log_and_metric_once(
+    service: RunningService, deed: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        assert (await service.post({"kind": "test.odd", "data": {"do": deed, "note": "hunter2"}})).status_code == status
+        await service.publish("test.even", {"do": "behaves"})
+    metrics = (await service.http.get(f"{service.url}/metrics")).text
+    assert '\nredline_slow_validations_total{kind="test.odd"} 3.0\n' in metrics
+    assert '\nredline_slow_validations_total{kind="test.even"} 0.0\n' in metrics
+    said = [record.getMessage() for record in caplog.records if "held the event loop" in record.getMessage()]
+    assert len(said) == 1, "no more than one line a minute"
+    assert "The validator of test.odd (unknown distribution, entry point 'test.odd')" in said[0]
+    assert "hunter2" not in caplog.text
+
+
+async def test_a_loop_that_was_held_fails_liveness(redline: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = f"{redline.url}/health/live"
+    assert (await redline.http.get(live)).status_code == 200
+    watchdog = redline.service.watchdog
+    real = watchdog._now  # noqa: SLF001 - as if the loop had been held for a minute
+    monkeypatch.setattr(watchdog, "_now", lambda: real() + 60)
+    answer = await redline.http.get(live)
+    assert answer.status_code == 503
+    assert answer.json()["status"].startswith("the event loop was held for 6")
+    assert (await redline.http.get(f"{redline.url}/health/ready")).status_code == 200
+
+
+async def test_a_folder_of_plugins_is_served_beside_what_is_installed(tmp_path: Path) -> None:
+    folder = await asyncio.to_thread(pip_install, BADGE_KINDS, tmp_path)
+    with forgotten():
+        async with serving({"plugins_path": [str(folder)]}) as service:
+            described = (await service.http.get(f"{service.url}/v1/kinds/badge.scanned")).json()
+            assert (described["distribution"], described["distributionVersion"]) == ("badge-kinds", "1.4.0")
+            assert str(folder) not in str(described), "where it lies is nobody's business outside"
+            assert (await service.http.get(f"{service.url}/v1/kinds/run.stage")).status_code == 200
+            stream = await service.stream(service.token(scopes="stream:read badges:read"))
+            await stream.event("stream.open")
+            published = await service.publish("badge.scanned")
+            event = await stream.event("badge.scanned")
+            assert (event.last_event_id, event.json()["data"]) == (published, {"badge": "b-17", "door": "north", "floor": 3})
+            refused = await service.post({"kind": "badge.scanned", "data": {"badge": "b-17", "door": "west"}})
+            assert (refused.status_code, refused.json()["error"]["details"][0]["pointer"]) == (422, "/data/door")
+
+
+async def test_a_folder_that_is_not_there_refuses_the_start_and_an_empty_one_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with forgotten():
+        async with serving({"plugins_path": [str(tmp_path)]}) as service:
+            assert (await service.http.get(f"{service.url}/health/ready")).status_code == 200
+        assert f"plugins_path (REDLINE_PLUGINS_PATH): {tmp_path} holds no distribution" in caplog.text
+        with pytest.raises(StartupError, match=r"plugins_path \(REDLINE_PLUGINS_PATH\): .*gone cannot be used as a folder of plugins"):
+            async with serving({"plugins_path": [str(tmp_path), str(tmp_path / "gone")]}):
+                pytest.fail("it started")
 
 
 async def test_without_plugins_the_service_runs_with_an_empty_catalogue() -> None:

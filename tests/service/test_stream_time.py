@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from redline.testing import ManualClock, serving
-from tests.service.flooding import stuck_reader
+from redline.testing.flooding import stuck_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -136,8 +136,8 @@ async def test_sanics_timeouts_do_not_cut_a_stream() -> None:
             idle = await StreamConnection.send(url, b"GET /captured HTTP/1.1\r\nHost: x\r\n\r\n")
             assert await idle.reader.read(-1) == b""
             await idle.close()
-        assert len(app.ctx.service.broker) == 1
-        await app.ctx.service.broker.drain()
+        assert len(app.ctx.redline_service.broker) == 1
+        await app.ctx.redline_service.broker.drain()
         await stream.read_to_end()
         assert [event.event for event in stream.events] == ["stream.open", "stream.closing"]
         assert opened.json()["resumed"] is False
@@ -184,8 +184,8 @@ async def test_a_full_buffer_at_the_takeover_is_known() -> None:
         async with asyncio.timeout(20):
             while b"event: stream.open" not in seen or not seen.endswith(b"\n\n\r\n"):
                 seen = seen[-100_000:] + await everything.read(65_536)
-        assert len(app.ctx.service.broker) == 1
-        draining = asyncio.create_task(app.ctx.service.broker.drain())
+        assert len(app.ctx.redline_service.broker) == 1
+        draining = asyncio.create_task(app.ctx.redline_service.broker.drain())
         seen += await everything.read(-1)
         await draining
         assert seen.endswith(b"0\r\n\r\n")

@@ -1,19 +1,20 @@
-"""Publishing, against a service that does what the test says."""
+"""Publishing, against a service that does what the test says: by the client for event loops, and by the one for programs without."""
 
-# ruff: noqa: ANN401 - JSON, and arguments passed on, may be anything
+# ruff: noqa: ANN401, D105 - JSON, and arguments passed on, may be anything; what a stand-in's magic does stands above it
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import pytest
 
-from redline.client import BadAnswer, Client, ClientError, NewEvent, Published, Refused, Retry, Unreachable
+from redline.client import BadAnswer, Client, ClientError, NewEvent, Published, Refused, Retry, SyncClient, Unreachable
 from redline.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -25,8 +26,46 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJvcmciOiJhY21lIn0.c2lnbmF0dXJl"
 Answer = httpx.Response | Exception
 
 
+def done(given: Any) -> Any:
+    """Return what a coroutine returns that does not wait, or what was given in its place."""
+    if not inspect.iscoroutine(given):
+        return given
+    with pytest.raises(StopIteration) as caught:
+        given.send(None)
+    return caught.value.value
+
+
+class Awaited:
+    """The blocking client, as the tests call the other."""
+
+    def __init__(self, client: SyncClient) -> None:
+        self._client = client
+
+    async def __aenter__(self) -> Self:
+        self._client.__enter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._client.close()
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return getattr(self._client, name)(*args, **kwargs)
+
+        return call
+
+
+@pytest.fixture(params=[False, True], ids=["async", "sync"], autouse=True)
+def blocking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Run every test with both clients."""
+    monkeypatch.setattr(Service, "blocking", request.param)
+    return bool(request.param)
+
+
 class Service:
     """Answers requests from a list, the last of it again and again, and remembers them."""
+
+    blocking = False
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -45,9 +84,13 @@ class Service:
         self.slept.append(seconds)
         self.clock.advance(seconds)
 
-    def client(self, token: str | Callable[[], str | Awaitable[str]] = TOKEN, **more: Any) -> Client:
+    def client(self, token: str | Callable[[], str | Awaitable[str]] = TOKEN, **more: Any) -> Any:
         more = {"retry": Retry(attempts=4, first=1.0, deadline=60.0), "random": lambda: 0.5, "make_key": iter_keys(), **more}
-        return Client(URL, token, transport=httpx.MockTransport(self), clock=self.clock, sleep=self.sleep, **more)
+        more = {"transport": httpx.MockTransport(self), "clock": self.clock, **more}
+        if self.blocking:
+            plain = token if isinstance(token, str) else lambda: done(token())
+            return Awaited(SyncClient(URL, plain, sleep=lambda seconds: done(self.sleep(seconds)), **more))
+        return Client(URL, token, sleep=self.sleep, **more)
 
     def body(self, number: int = -1) -> Any:
         return json.loads(self.requests[number].content)

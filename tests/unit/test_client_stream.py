@@ -76,7 +76,9 @@ class Service:
         for part in parts:
             if isinstance(part, Exception):
                 raise part
-            yield part
+            if isinstance(part, Aged):
+                self.clock.advance(3600)
+            yield bytes(part)
         await asyncio.Event().wait()  # a stream that is not cut stays open
 
     async def sleep(self, seconds: float) -> None:
@@ -394,6 +396,58 @@ async def test_a_refused_token_is_renewed_once_for_a_stream_too() -> None:
     error = await service.fails(Refused, lambda: next(tokens))
     assert isinstance(error, Refused)
     assert (error.status, len(service.requests), service.slept) == (401, 2, [])
+
+
+EXPIRING = frame("stream.expiring", {"expiresAt": "2026-11-22T10:00:00.000Z"})
+
+
+class Aged(bytes):
+    """A part of a stream that comes an hour after the one before."""
+
+    __slots__ = ()
+
+
+async def test_a_token_that_is_about_to_end_is_renewed_before_it_does() -> None:
+    given: list[str] = []
+
+    def token() -> str:
+        given.append(f"token-{len(given)}")
+        return given[-1]
+
+    service = Service([opened(), event(1), Aged(EXPIRING), event(9)], [opened(), event(2)])
+    found = await service.take(4, token, control=True)
+    assert [one.kind for one in found] == ["stream.open", "run.stage", "stream.expiring", "stream.open"]
+    assert [request.headers["authorization"] for request in service.requests] == ["Bearer token-0", "Bearer token-1"]
+    assert (service.slept, service.cursor(), given) == ([], "e-1", ["token-0", "token-1"])
+
+
+async def test_a_token_that_is_always_about_to_end_is_used_to_its_end() -> None:
+    numbers = iter(range(10))
+    service = Service([opened(), EXPIRING, event(1), closing("token_expired", retryable=False)], [opened(), EXPIRING, event(2)])
+    assert ids(await service.take(2, lambda: f"token-{next(numbers)}")) == ["e-1", "e-2"]
+
+
+def refuses() -> str:
+    msg = "no more"
+    raise LookupError(msg)
+
+
+@pytest.mark.parametrize("renewed", [lambda: "one", refuses])
+async def test_where_there_is_no_other_token_yet_the_stream_goes_on(renewed: Token, caplog: pytest.LogCaptureFixture) -> None:
+    tokens = iter([lambda: "one", renewed, lambda: "two"])
+    service = Service([opened(), Aged(EXPIRING), event(1), closing("token_expired", retryable=False)], [opened(), event(2)])
+
+    def token() -> str:
+        return str(next(tokens)())  # type: ignore[operator]
+
+    assert ids(await service.take(2, token)) == ["e-1", "e-2"]
+    assert [request.headers["authorization"] for request in service.requests] == ["Bearer one", "Bearer two"]
+    assert "no more" not in caplog.text
+
+
+async def test_a_token_without_a_function_is_used_to_its_end() -> None:
+    service = Service([opened(), Aged(EXPIRING), event(1)])
+    assert ids(await service.take(1)) == ["e-1"]
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, "unknown_kind"), (401, "unauthenticated"), (403, "forbidden"), (404, "not_found")])

@@ -72,10 +72,16 @@ def test_no_keys(key: object) -> None:
 @pytest.mark.parametrize("kind", ["", "a b", "a\nid: x", 'a"', "a" * 65, "run-stage"])
 def test_a_kind_that_could_break_its_line_makes_no_envelope(kind: str) -> None:
     with pytest.raises(ValueError, match="an envelope needs"):
-        Envelope(parse_org("acme"), kind, AT, b"{}")
+        Envelope.checked(parse_org("acme"), kind, AT, b"{}")
 
 
 @pytest.mark.parametrize("at", ["", "now", "2026-11-22T10:00:00Z", AT + "\n", "2026-11-22T10:00:00.123+00:00", "2026-11-22 10:00:00.123Z"])
 def test_a_time_that_is_not_as_times_go_out_makes_no_envelope(at: str) -> None:
     with pytest.raises(ValueError, match="an envelope needs"):
-        Envelope(parse_org("acme"), "run.stage", at, b"{}")
+        Envelope.checked(parse_org("acme"), "run.stage", at, b"{}")
+
+
+@pytest.mark.parametrize("data", [b"{\n}", b"{}\r", b"\0"])
+def test_data_of_more_than_a_line_makes_no_envelope(data: bytes) -> None:
+    with pytest.raises(ValueError, match="an envelope's data is one line"):
+        Envelope.checked(parse_org("acme"), "run.stage", AT, data)

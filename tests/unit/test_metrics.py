@@ -36,6 +36,8 @@ def test_every_name_is_there_from_the_start_at_zero() -> None:
         "redline_validation_seconds_bucket",
         "redline_validation_seconds_count",
         "redline_validation_seconds_sum",
+        "redline_slow_validations_total",
+        "redline_loop_held_total",
         "redline_deliveries_total",
         "redline_replayed_events_total",
         "redline_gaps_total",

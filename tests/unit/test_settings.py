@@ -93,6 +93,7 @@ VALUES: dict[tuple[str, ...], tuple[Any, Any, Any]] = {
     ("host",): ("a.example", "::1", "10.0.0.1"),
     ("log_level",): ("DEBUG", "ERROR", "CRITICAL"),
     ("eventlog",): ("memory://", "memory://", "memory://"),
+    ("plugins_path",): (["a"], ["b", "/c"], []),
     ("heartbeat_seconds",): (0.05, 300, 1.5),
     ("shutdown_seconds",): (0, 1.5, 2),
     ("auth", "secret"): (SECRET + "1", SECRET + "2", SECRET + "3"),
@@ -111,6 +112,8 @@ VALUES: dict[tuple[str, ...], tuple[Any, Any, Any]] = {
     ("console", "enabled"): (False, True, False),
     ("docs", "enabled"): (False, True, False),
     ("limits", "header_bytes"): (8192, 8193, 65_536),
+    ("watchdog", "seconds"): (0, 1.5, 3600),
+    ("watchdog", "abort"): (True, False, True),
 }
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 module: Final = Blueprint("module")
 
 _TYPES: Final = {".js": "text/javascript; charset=utf-8", ".d.ts": "application/typescript; charset=utf-8"}
-
-
 _HEADERS: Final = {
     # A page of another origin imports a module by CORS (HTML §8.1.4.2), also where that page isolates itself (CORP).
     "Access-Control-Allow-Origin": "*",
@@ -52,7 +50,7 @@ def scripts() -> Mapping[str, Document]:
 @module.head("/redline.d.ts", name="types_head")
 async def entry(request: Request) -> HTTPResponse:
     """Answer with what a page imports, or with its types."""
-    return answer(request, scripts()[request.path])
+    return answer(request, scripts()["/" + request.path.rpartition("/")[2]])  # the service may stand under a prefix of somebody's own
 
 
 @module.get("/redline/<name:str>", name="part")

@@ -35,7 +35,7 @@ def publish(scale: Scale) -> Measures:
     """(h) Single events over connections that are kept alive."""
     with serving(Redline()) as site:
         site.load.call("warm", events=500)
-        return _cost(site.load.call("in_flight", width=32, batch=1, seconds=scale.pick(4.0, 0.5), filler=filler(_SMALL)), "answers")
+        return _cost(site.load.call("in_flight", width=32, batch=1, seconds=scale.pick(2.5, 0.5), filler=filler(_SMALL)), "answers")
 
 
 def bare(scale: Scale) -> Measures:
@@ -43,7 +43,7 @@ def bare(scale: Scale) -> Measures:
     server = PlainSanic()
     with serving(server, lambda port: [server.bare(port)]) as site:
         site.load.call("warm", events=500)
-        return _cost(site.load.call("in_flight", width=32, batch=1, seconds=scale.pick(4.0, 0.5), filler=filler(_SMALL)), "answers")
+        return _cost(site.load.call("in_flight", width=32, batch=1, seconds=scale.pick(2.5, 0.5), filler=filler(_SMALL)), "answers")
 
 
 def batches(scale: Scale) -> Measures:
@@ -51,7 +51,7 @@ def batches(scale: Scale) -> Measures:
     server = Redline()
     with serving(server, lambda port: [server.channel(port, batch=True)]) as site:
         site.load.call("warm", events=500)
-        return _cost(site.load.call("in_flight", width=4, batch=100, seconds=scale.pick(4.0, 0.5), filler=filler(_SMALL)), "events")
+        return _cost(site.load.call("in_flight", width=4, batch=100, seconds=scale.pick(2.5, 0.5), filler=filler(_SMALL)), "events")
 
 
 def loop(scale: Scale) -> Measures:
@@ -61,7 +61,7 @@ def loop(scale: Scale) -> Measures:
     lines = f"{plan['before']}{mark}{plan['after']}\n" * 1000
     with pinned(SERVER_CORE):
         done = subprocess.run(
-            [sys.executable, str(HERE / "validate_loop.py"), str(scale.pick(3.0, 0.5))],
+            [sys.executable, str(HERE / "validate_loop.py"), str(scale.pick(2.0, 0.5))],
             cwd=ROOT, input=lines, capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
     found = json.loads(done.stdout)

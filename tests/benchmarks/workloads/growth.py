@@ -13,8 +13,8 @@ from tests.benchmarks.servers import Redline
 from tests.benchmarks.stage import Measures, Scale, filler, serving
 
 ORGS: Final = (1, 100, 10_000)
-HISTORY: Final = (0, 1000, 10_000, 100_000)
-STREAMS: Final = (10, 100, 1000, 10_000)
+HISTORY: Final = (0, 10_000, 100_000)
+STREAMS: Final = (10, 1000, 10_000)
 _SMALL: Final = 160
 _QUIET: Final = {"REDLINE_HEARTBEAT_SECONDS": "300"}
 _RETAINING: Final = {

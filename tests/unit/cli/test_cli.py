@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from redline import __version__, model_kind
+from redline import __version__, discovery, model_kind
 from redline.auth import KeyRing, TokenRules, TokenVerifier, mint_token, secret_key
-from redline.cli import kinds as kinds_command
 from redline.cli import outcome
+from redline.cli import plugins as cli_plugins
 from redline.clock import SystemClock
 from redline.kinds import registry
 from redline.kinds.model import Payload
+from tests.plugins.install import forgotten, write_plugin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from typer.testing import Result
 
 SECRET = "a secret of these tests, of 32 bytes or more"
-COMMANDS = ["serve", "demo", "publish", "tail", "kinds", "check", "token mint", "token inspect"]
+COMMANDS = ["serve", "demo", "publish", "tail", "kinds", "new-kind", "check", "token mint", "token inspect"]
 
 
 class Empty(Payload):
@@ -40,7 +41,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Install a kind that works and one that cannot be loaded, in place of those that are installed."""
     points = [EntryPoint("test.good", f"{__name__}:good", registry.GROUP), EntryPoint("test.bad", "no_such_module:kind", registry.GROUP)]
     monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
-    monkeypatch.setattr(registry.survey_kinds, "__defaults__", (lambda _: points,))
+    monkeypatch.setattr(discovery, "installed", lambda _: points)
 
 
 def mint(**more: object) -> str:
@@ -203,7 +204,7 @@ def test_kinds_lists_what_is_installed(redline: Callable[..., Result]) -> None:
         "title": "Run stage",
         "version": "1.0.0",
         "distribution": f"redline {__version__}",
-        "origin": "run.stage",
+        "origin": "environment",
         "fault": None,
     }
 
@@ -217,12 +218,79 @@ def test_kinds_shows_what_cannot_be_used(redline: Callable[..., Result]) -> None
     assert "\x1b[31m" not in result.stdout
     result = redline("kinds", "--json")
     assert result.exit_code == 1
-    assert [json.loads(line)["fault"] is None for line in result.stdout.splitlines()] == [True, False]
+    assert [(row["name"], row["fault"] is None) for row in map(json.loads, result.stdout.splitlines())] == [
+        ("test.good", True),
+        ("test.bad", False),
+    ]
 
 
 def test_kinds_without_any_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    kinds_command._table([])  # noqa: SLF001 - an installation without kinds is not to be had here
+    cli_plugins.table([])  # an installation without kinds is not to be had here
     assert "No kinds are installed" in capsys.readouterr().out
+
+
+DOOR = """
+from redline import Policy
+class Door:
+    name = "door.opened"
+    policy = Policy(title="Door opened", version="2.0.0")
+    schema = {"type": "object"}
+    def validate(self, data, /):
+        return b"{}"
+kind = Door()
+"""
+
+
+@pytest.fixture
+def folders(tmp_path: Path, environ: dict[str, str]) -> Iterator[tuple[Path, Path, Path]]:
+    """Make a folder with a plugin that works and one that does not, an empty one, and one that is not there; name all in the settings."""
+    there, empty, gone = tmp_path / "there", tmp_path / "empty", tmp_path / "gone"
+    points = {"door.opened": "plug_door:kind", "door.broken": "plug_broken:kind"}
+    write_plugin(there, {"plug_door": DOOR, "plug_broken": "1 / 0\n"}, points, name="door-kinds", version="7.1")
+    empty.mkdir()
+    environ["REDLINE_PLUGINS_PATH"] = f"{there},{empty},{gone}"
+    with forgotten():
+        yield there, empty, gone
+
+
+@pytest.mark.parametrize("command", ["kinds", "check"])
+def test_plugins_of_folders_are_shown_with_distribution_version_origin_and_fault(
+    redline: Callable[..., Result], folders: tuple[Path, Path, Path], command: str
+) -> None:
+    there, empty, gone = folders
+    result = redline(command)
+    assert result.exit_code == 1
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["door.opened", "Door", "opened", "2.0.0", "door-kinds", "7.1", str(there)] in [line[:7] for line in lines]
+    assert ["run.stage", "Run", "stage", "1.0.0", "redline", __version__, "environment"] in [line[:7] for line in lines]
+    assert any(line[:5] == ["door.broken", "-", "-", "door-kinds", "7.1"] and "ZeroDivisionError:" in line for line in lines)
+    assert f"warning: plugins_path (REDLINE_PLUGINS_PATH): {empty} holds no distribution" in result.stderr
+    assert f"{gone} cannot be used as a folder of plugins" in result.stderr
+    if command == "check":
+        assert f"door-kinds 7.1 in {there}, entry point 'door.broken': importing plug_broken failed" in result.stderr
+
+
+def test_kinds_takes_the_folders_from_the_file_and_says_where_each_is_from(redline: Callable[..., Result], tmp_path: Path) -> None:
+    write_plugin(tmp_path / "there", {"plug_door": DOOR}, {"door.opened": "plug_door:kind"}, name="door-kinds", version="7.1")
+    (tmp_path / "redline.toml").write_text(f"plugins_path = [{str(tmp_path / 'there')!r}]\n")
+    with forgotten():
+        result = redline("kinds", "--json", "--config", str(tmp_path / "redline.toml"))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert json.loads(result.stdout.splitlines()[3]) == {
+        "name": "door.opened",
+        "title": "Door opened",
+        "version": "2.0.0",
+        "distribution": "door-kinds 7.1",
+        "origin": str(tmp_path / "there"),
+        "fault": None,
+    }
+
+
+def test_kinds_says_what_is_wrong_with_the_settings(redline: Callable[..., Result], environ: dict[str, str]) -> None:
+    environ["REDLINE_PORT"] = "x"
+    result = redline("kinds")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "REDLINE_PORT" in result.stderr
 
 
 # check.
@@ -234,7 +302,7 @@ def test_check_sums_up_what_is_well(redline: Callable[..., Result], environ: dic
     environ |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_NOPE": "1"}
     result = redline("check", "--config", str(config))
     assert result.exit_code == 0
-    for said in ("127.0.0.1:9000", "1 (HS256)", "6 (action.delivered", "redline serve would start"):
+    for said in ("127.0.0.1:9000", "1 (HS256)", "kinds     6", "action.delivered", "environment", "redline serve would start"):
         assert said in result.stdout
     assert "warning: REDLINE_NOPE is not a setting" in result.stderr
     assert SECRET not in result.output
@@ -245,7 +313,8 @@ def test_check_tells_every_fault_at_once(redline: Callable[..., Result], environ
     environ |= {"REDLINE_AUTH__KEYS": f"{tmp_path / 'no.pem'},{tmp_path / 'bad.pem'}", "REDLINE_AUTH__JWKS": str(tmp_path / "no.jwks")}
     (tmp_path / "bad.pem").write_text("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
     result = redline("check")
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.exit_code == 1
+    assert "would start" not in result.stdout
     assert len(result.stderr.splitlines()) == 4
     for said in ("no.pem", "bad.pem", "no.jwks", "no_such_module"):
         assert said in result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import types
@@ -231,6 +232,79 @@ def circular() -> dict[str, object]:
 def test_a_schema_is_json(install: Callable[..., EntryPointSource], schema: object, said: str) -> None:
     (message,) = faults_of(install, Plain(schema=schema))
     assert said in message
+
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"type": "objekt"}, "its schema is not JSON Schema 2020-12: /type: 'objekt' is not valid under any of the given schemas"),
+        ({"properties": {"x~/y": {"minimum": "1"}}}, "/properties/x~0~1y/minimum: '1' is not of type 'number'"),
+        ({"$defs": {"X": 5}}, "/$defs/X: 5 is not of type 'object', 'boolean'"),
+        ({"items": [{}]}, "its schema is not JSON Schema 2020-12: /items"),
+        (
+            {"$schema": "http://json-schema.org/draft-07/schema#"},
+            "its schema is of the dialect 'http://json-schema.org/draft-07/schema#', and must",
+        ),
+        ({"$ref": "#/$defs/gone"}, "its schema refers to '#/$defs/gone', which is not in it"),
+        ({"$ref": "https://127.0.0.1:1/x.json"}, "its schema refers to 'https://127.0.0.1:1/x.json', which is not in it"),
+        ({"properties": {"x": {"items": {"$ref": "#/$defs/X/gone"}}}, "$defs": {"X": {}}}, "its schema refers to '#/$defs/X/gone'"),
+        ({"$schema": 7}, "its schema is of the dialect 7, and must be JSON Schema 2020-12"),
+        (functools.reduce(lambda inner, _: {"not": inner}, range(200), dict[str, object]()), "its schema cannot be judged: RecursionError"),
+    ],
+)
+def test_a_schema_is_of_the_draft(install: Callable[..., EntryPointSource], schema: object, said: str) -> None:
+    (message,) = faults_of(install, Plain(schema=schema))
+    assert said in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$schema": DIALECT, "type": "object"},
+        {
+            "$defs": {"X": {"$anchor": "x"}, "Y": {"$id": "https://acme.example/y"}},
+            "anyOf": [{"$ref": "#x"}, {"$ref": "#/$defs/X"}, {"$ref": "#"}],
+        },
+        {"$id": "https://acme.example/", "$defs": {"Y": {"$id": "y"}}, "not": {"$ref": "https://acme.example/y"}},
+        {"properties": {"$ref": {"type": "string"}}, "enum": [{"$ref": "nowhere"}]},
+    ],
+)
+def test_a_schema_may_name_its_draft_and_refer_to_itself(install: Callable[..., EntryPointSource], schema: object) -> None:
+    assert faults_of(install, Plain(schema=schema)) == []
+
+
+X_IS_A_NUMBER = {"properties": {"x": {"type": "number"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "example", "said"),
+    [
+        (X_IS_A_NUMBER, {"x": "1"}, "its policy's example does not fit its own schema: /x: '1' is not of type 'number'"),
+        ({"required": ["y"]}, {"x": 1}, "its policy's example does not fit its own schema: 'y' is a required property"),
+        ({"properties": {"x": {"pattern": "("}}}, {"x": "y"}, "does not fit its own schema: the schema cannot be applied ("),
+    ],
+)
+def test_the_example_fits_the_schema_whatever_the_validator_says(
+    install: Callable[..., EntryPointSource], schema: object, example: dict[str, object], said: str
+) -> None:
+    (message,) = faults_of(install, Plain(schema=schema, policy=Policy(example=example)))
+    assert said in message
+
+
+def test_schema_and_validator_are_heard_both(install: Callable[..., EntryPointSource]) -> None:
+    kind = Plain(schema=X_IS_A_NUMBER, validate=refuse, policy=Policy(example={"x": "1"}))
+    assert [message.partition(":")[0] for message in faults_of(install, kind)] == [
+        "its policy's example does not fit its own schema",
+        "its own validator refuses its policy's example",
+    ]
+
+
+def test_without_an_example_there_is_nothing_to_fit(install: Callable[..., EntryPointSource]) -> None:
+    assert faults_of(install, Plain(schema={"required": ["y"]})) == []
 
 
 def test_a_schema_may_be_any_mapping_also_inside(install: Callable[..., EntryPointSource]) -> None:

@@ -2,18 +2,19 @@
 
 The law of this module: every delivery is checked. A mark carries its number within its channel and the moment of sending. Publishes that
 are in flight together may be taken in any order, but every reader must find the same one, each number whole and once; anything else is a
-fault, and a run with a fault has no result.
+fault, and a run with a fault has no result. Where a payload is not ours to write in, :mod:`redline.testing.load.stamped` finds another way.
 """
 
 from __future__ import annotations
 
 import re
 from array import array
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+LONGEST_TAIL: Final = 65_536
 MARK_BYTES: Final = 33
 """A mark without filler: ``~`` sequence ``.`` nanoseconds ``.`` filler ``!``. Neither sign occurs anywhere else in a stream."""
 MARK: Final = re.compile(rb"~(\d{10})\.(\d{19})\.x*!")
@@ -38,6 +39,9 @@ class Channel:
     """One sequence of events: how they are published, how many were, and what its readers were sent last."""
 
     __slots__ = ("_logged", "after", "before", "chunk", "count", "first", "head", "name", "order", "readers", "sent", "times")
+
+    longest: ClassVar[int] = LONGEST_TAIL
+    """The most bytes of a mark, or whatever carries it, that a reader keeps until the rest has come."""
 
     def __init__(self, name: str, head: bytes, before: bytes, after: bytes) -> None:
         """Take the head of a publishing request up to its Content-Length, and what stands before and after the mark in an event."""
@@ -69,6 +73,12 @@ class Channel:
             self._logged.update(fresh)
             self.order += fresh
         return ""
+
+    def scan(self, data: bytes, *, timing: bool) -> tuple[list[bytes], list[int], bytes]:
+        """Return the numbers in what a reader has received, when each was sent (where ``timing``), and a mark begun but not ended."""
+        found = MARK.findall(data)
+        cut = data.find(b"~", data.rfind(b"!") + 1)
+        return [one[0] for one in found], [int(one[1]) for one in found] if timing else [], data[cut:] if cut >= 0 else b""
 
     def settle(self, until: int) -> None:
         """Take the events before ``until`` that no reader was to find as found, in their order."""
@@ -114,6 +124,11 @@ class Tally:
         for sent in times:
             self.latencies.append(now - sent)
             self.arrivals.append(now)
+
+
+def quantile(order: Sequence[int], share: float) -> float:
+    """Return a quantile of sorted nanoseconds, in seconds (nearest rank); not a number where there are none."""
+    return order[min(len(order) - 1, int(len(order) * share))] / 1e9 if order else float("nan")
 
 
 def _shown(numbers: list[bytes]) -> list[int]:

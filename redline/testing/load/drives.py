@@ -11,15 +11,15 @@ import time
 from time import monotonic_ns
 from typing import TYPE_CHECKING, TypedDict
 
-from tests.benchmarks.load.readers import LoadError
+from redline.testing.load.readers import LoadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tests.benchmarks.load.processes import Meter
-    from tests.benchmarks.load.publishers import Pool
-    from tests.benchmarks.load.readers import Hall
-    from tests.benchmarks.load.wire import Channel, Tally
+    from redline.testing.load.processes import Meter
+    from redline.testing.load.publishers import Pool
+    from redline.testing.load.readers import Hall
+    from redline.testing.load.wire import Channel, Tally
 
 _NANO = 1e9
 _TICK = 0.001
@@ -122,13 +122,15 @@ class Drive:
     def _arrived(self) -> bool:
         return self._tally.received >= self._owed and not self._pool.in_flight
 
-    async def singly(self, events: int, *, filler: bytes, patience: float) -> Result:
-        """Publish one event, wait until it was answered and every reader has it, publish the next."""
+    async def singly(self, events: int, *, filler: bytes, patience: float, seconds: float = 3600.0) -> Result:
+        """Publish one event, wait until it was answered and every reader has it, publish the next, until ``seconds`` are over."""
         began = self._begin()
-        left = events
+        left, end = events, began[4] + int(seconds * _NANO)
 
         def pump() -> None:
             nonlocal left
+            if monotonic_ns() > end:
+                left = 0
             if left and self._arrived():
                 left -= 1
                 self._publish(filler, 1)

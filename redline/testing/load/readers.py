@@ -7,20 +7,24 @@ that arrives, and parses only what no other reader of its channel has just recei
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final, cast
 
-from tests.benchmarks.load.wire import COMMENT, MARK, Channel, Tally
+from redline.testing.load.wire import COMMENT, Channel, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_LONGEST_TAIL: Final = 65_536
 _LONGEST_HEAD: Final = 65_536
 _RESET: Final = struct.pack("ii", 1, 0)
 _STALLED_BUFFER: Final = 4096
+_SHOWN: Final = 300
+_LAST_CHUNK: Final = b"\r\n0\r\n\r\n"
+"""The end of an answer in chunks (RFC 9112 section 7.1)."""
+_LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d{1,9})")
 
 
 class LoadError(Exception):
@@ -59,19 +63,15 @@ class Reader(asyncio.Protocol):
     def _parse(self, data: bytes) -> tuple[int, list[int]]:
         channel, tally = self.channel, self.tally
         joined = self.tail + data if self.tail else data
-        found = MARK.findall(joined)
-        cut = joined.find(b"~", joined.rfind(b"!") + 1)
-        tail = joined[cut:] if cut >= 0 else b""
-        count = len(found)
-        if not found and not tail:
+        seen, times, tail = channel.scan(joined, timing=tally.timing)
+        count = len(seen)
+        if not seen and not tail:
             tally.beats += len(COMMENT.findall(joined))
-        if len(tail) > _LONGEST_TAIL:
-            tally.fault(f"{channel.name}: a mark began that did not end within {_LONGEST_TAIL} bytes")
-        seen = [one[0] for one in found]
-        if found and (wrong := channel.check(self.expected, seen)):
+        if len(tail) > channel.longest:
+            tally.fault(f"{channel.name}: an event began that did not end within {channel.longest} bytes")
+        if seen and (wrong := channel.check(self.expected, seen)):
             tally.fault(f"{channel.name}: {wrong}")
-        times = [int(one[1]) for one in found] if tally.timing else []
-        if found and not tail and not self.tail:
+        if seen and not tail and not self.tail:
             channel.chunk, channel.first, channel.count, channel.times = data, self.expected, count, times
         self.tail = tail
         self.expected += count
@@ -113,7 +113,8 @@ class _Opening(asyncio.Protocol):
             self._done.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(f"a stream ended before it was open ({exc or 'closed by the server'})")
+        said = self._buffer.partition(b"\r\n\r\n")[2][:_SHOWN].decode("latin-1")
+        self._fail(f"a stream ended before it was open ({exc or 'closed by the server'}){f'; it said {said!a}' * bool(said)}")
 
     def _fail(self, why: str) -> None:
         if not self._done.done():
@@ -129,12 +130,15 @@ def _open_end(buffer: bytes, opened: bytes) -> int | str | None:
     if head < 0:
         return late
     if not buffer.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")):
-        return f"a stream was refused: {buffer[:300].decode('latin-1')!a}"
+        return f"a stream was refused: {buffer[:_SHOWN].decode('latin-1')!a}"
     if b"text/event-stream" not in buffer[:head]:
         return "what answered is no event stream"
     if not opened:
         return head + 4
     found = buffer.find(opened, head)
+    length = _LENGTH.search(buffer, 0, head + 2)
+    if found < 0 and (buffer.endswith(_LAST_CHUNK) or (length and len(buffer) >= head + 4 + int(length[1]))):
+        return f"a stream was refused: {buffer[head + 4 : head + 4 + _SHOWN].decode('latin-1')!a}"
     end = buffer.find(b"\n\n", found) if found >= 0 else -1
     return late if end < 0 else end + 2
 
@@ -167,9 +171,12 @@ class Hall:
                 self.readers.append(reader)
                 channel.readers += 1
 
-        async with asyncio.TaskGroup() as openers:
-            for _ in range(width):
-                openers.create_task(opener())
+        try:
+            async with asyncio.TaskGroup() as openers:
+                for _ in range(width):
+                    openers.create_task(opener())
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
 
     async def stall(self, request: bytes, count: int, opened: bytes) -> None:
         """Open streams that are read until they are open, and never again."""

@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks.load``: commands on stdin, answers on stdout.
+"""``python -m redline.testing.load``: commands on stdin, answers on stdout.
 
 The law of this module: it ends when its stdin does, and a command that fails is answered with why. Commands are carried out one after the
 other, except ``stop``, which ends the timetable that is being driven.
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 
-from tests.benchmarks.load.drives import Drive, Result
-from tests.benchmarks.load.processes import Meter
-from tests.benchmarks.load.publishers import Pool
-from tests.benchmarks.load.readers import Hall, LoadError
-from tests.benchmarks.load.wire import Channel, Tally
+from redline.testing.load.drives import Drive, Result
+from redline.testing.load.processes import Meter
+from redline.testing.load.publishers import Pool
+from redline.testing.load.readers import Hall, LoadError
+from redline.testing.load.wire import Channel, Tally, quantile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,13 +103,13 @@ class Worker:
         finally:
             tally.timing = False
         order = sorted(tally.latencies)
-        return {**result, "latency": {"p50": _quantile(order, 0.5), "p99": _quantile(order, 0.99), "max": _quantile(order, 1.0)}}
+        return {**result, "latency": {"p50": quantile(order, 0.5), "p99": quantile(order, 0.99), "max": quantile(order, 1.0)}}
 
     async def window(self, began: int, ended: int) -> dict[str, object]:
         """Return the latencies of the last timetable's deliveries that came between two moments of the monotonic clock."""
         pairs = zip(self._tally.arrivals, self._tally.latencies, strict=True)
         order = sorted(latency for arrival, latency in pairs if began <= arrival <= ended)
-        return {"count": len(order), "p50": _quantile(order, 0.5), "p99": _quantile(order, 0.99), "max": _quantile(order, 1.0)}
+        return {"count": len(order), "p50": quantile(order, 0.5), "p99": quantile(order, 0.99), "max": quantile(order, 1.0)}
 
     async def idle(self, seconds: float) -> Result:
         """See :meth:`Drive.idle`."""
@@ -137,14 +137,7 @@ class Worker:
         return {}
 
 
-def _quantile(order: list[int], share: float) -> float:
-    """Return a quantile of sorted nanoseconds, in seconds (nearest rank)."""
-    return order[min(len(order) - 1, int(len(order) * share))] / 1e9 if order else float("nan")
-
-
-def _failure(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+def _failure(error: Exception) -> str:
     return str(error) if isinstance(error, LoadError) else f"{type(error).__name__}: {error}"
 
 

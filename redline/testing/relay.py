@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from redline.testing import PATIENCE
+from redline.testing.connection import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -33,6 +33,8 @@ class Relay:
         """Whether to hand on byte by byte."""
         self.reset = False
         """Whether a cut is a reset (RST), and not an end (FIN)."""
+        self.cut_at: int | None = None
+        """After how many bytes of the answer, its head included, each connection is cut; None for never."""
         self.port = 0
         self._frame: re.Pattern[bytes] | None = None
         self._place: Callable[[bytes], int] = len
@@ -100,12 +102,15 @@ class Relay:
                 if end < handed_on:
                     msg = "the frame to be cut came in pieces, and the place has gone by"
                     raise AssertionError(msg)
+            is_cut = match is not None
+            if self.cut_at is not None and len(whole) >= self.cut_at:
+                end, is_cut = max(handed_on, self.cut_at), True
             step = 1 if self.dribble else max(1, end - handed_on)
             for start in range(handed_on, end, step):
                 writer.write(whole[start : min(end, start + step)])
                 await writer.drain()
             handed_on = end
-            if match:
+            if is_cut:
                 self._frame = None
                 if self.reset:
                     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from redline.testing import RunningService, StreamConnection
+    from redline.testing.connection import StreamConnection
+    from redline.testing.service import RunningService
 
-LARGE = "x" * 10_000
-LINES = 45
+_LARGE = "x" * 10_000
+_LINES = 45
 """Events of one batch: together a little less than a body may have."""
 _MORE = 2 * 1024 * 1024
 _USUAL = 4 * 1024 * 1024
@@ -26,10 +27,10 @@ def kernel_bytes() -> int:
 
 async def flood(service: RunningService, token: str | None = None) -> list[str]:
     """Publish so much that whoever reads nothing is stuck; return the ids."""
-    data = service.example("change.detected") | {"excerpt": {"before": LARGE, "after": LARGE}}
+    data = service.example("change.detected") | {"excerpt": {"before": _LARGE, "after": _LARGE}}
     ids: list[str] = []
-    while len(ids) * 2 * len(LARGE) < kernel_bytes() + _MORE:
-        ids += await service.publish_many(LINES, "change.detected", data, token=token)
+    while len(ids) * 2 * len(_LARGE) < kernel_bytes() + _MORE:
+        ids += await service.publish_many(_LINES, "change.detected", data, token=token)
     return ids
 
 
@@ -37,16 +38,6 @@ async def stuck_reader(service: RunningService, token: str) -> StreamConnection:
     """Open a stream, read its opening, and nothing more until its connection is full."""
     stream = await service.stream(token, receive_buffer=4096)
     await stream.event("stream.open")
-    stall(stream)
+    stream.stall()
     await flood(service)
     return stream
-
-
-def stall(stream: StreamConnection) -> None:
-    """Read nothing more."""
-    stream.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of both directions
-
-
-def go_on(stream: StreamConnection) -> None:
-    """Read again."""
-    stream.writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.benchmarks.load.wire import Tally
+    from redline.testing.load.wire import Tally
 
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _SHOWN: Final = 300

@@ -15,13 +15,13 @@ _PROC = Path("/proc")
 class Meter:
     """A server's process and its children, as they are when this is made."""
 
-    def __init__(self, pid: int) -> None:
-        """Take the first process's id."""
+    def __init__(self, pid: int | None) -> None:
+        """Take the first process's id; None where it is not of this machine, and then nothing is ever counted."""
         parents: dict[int, list[int]] = {}
         for entry in _PROC.iterdir():
             if entry.name.isdigit() and (fields := _fields(entry)):
                 parents.setdefault(int(fields[1]), []).append(int(entry.name))
-        self.pids = [pid]
+        self.pids = [] if pid is None else [pid]
         for known in self.pids:
             self.pids.extend(parents.get(known, ()))
 

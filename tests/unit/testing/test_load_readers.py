@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.benchmarks.load.readers import Reader
-from tests.benchmarks.load.wire import Channel, Tally, mark
+from redline.testing.load.readers import Reader
+from redline.testing.load.wire import Channel, Tally, mark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
