@@ -86,9 +86,11 @@ async def test_nothing_else_is_served(redline: RunningService, name: str) -> Non
     assert answer.json()["error"]["code"] == "not_found"
 
 
+@pytest.mark.filterwarnings("ignore:websockets.legacy is deprecated:DeprecationWarning")  # the import of a server that Sanic brings along
 async def test_it_is_served_under_a_prefix_of_somebodys_own() -> None:
     app: Sanic[Any, Any] = Sanic("somebody-s", configure_logging=False)
     settings = load_settings(None, {}, {"auth": {"secret": "s" * 48}, "port": 0})
+    app.config.TOUCHUP = False  # it would rewrite methods of Sanic for all applications of this process
     redline.attach(app, settings, url_prefix="/live")
     async with running(app, settings) as url, httpx.AsyncClient() as http:
         for path in PATHS:
