@@ -167,9 +167,7 @@ export class Rows extends Map {
   }
 }
 
-// Lets a row that came live stand out for a moment.
+// Lets a row that came live stand out for a moment: the style sheet's own time, so that no timer holds a row that is gone.
 export function announce(element, fresh) {
-  if (!fresh) return;
-  element.classList.add('fresh');
-  setTimeout(() => element.classList.remove('fresh'), 1600);
+  if (fresh) element.classList.add('fresh');
 }

@@ -13,14 +13,17 @@ const ENVELOPE = {
     org: { type: 'string', title: 'Org', maxLength: 128, description: 'Only for a token that may publish anywhere (org *).' },
   },
 };
-const WAITED = 20;
+const MOST_EARLY = 500;
 
 export class Publisher {
   #kinds = new Map();
   #token;
   #form = null;
   #envelope = formOf(ENVELOPE, ENVELOPE);
-  #waiting = new Map();
+  // What was published last, until it has come over the stream; and what came while an answer was awaited.
+  #published = {};
+  #sending = false;
+  #early = new Map();
 
   // `token()` gives a promise of a token that may publish, or '' where one has to be pasted; `needsToken()` says whether that is so.
   constructor(token) {
@@ -60,12 +63,18 @@ export class Publisher {
     this.#choose();
   }
 
-  // An event has come over the stream: it may be one that was published here.
+  // An event has come over the stream: it may be the one that was published here, and sooner than the answer to that.
   arrived(id) {
-    const sent = this.#waiting.get(id);
-    if (sent === undefined) return;
-    this.#waiting.delete(id);
-    byId('publish-done').append(` It came over this page's stream ${number(Math.max(1, Math.round(performance.now() - sent)))} ms after it was sent.`);
+    if (id === this.#published.id) this.#tellArrival(performance.now());
+    else if (this.#sending) {
+      this.#early.set(id, performance.now());
+      if (this.#early.size > MOST_EARLY) this.#early.delete(this.#early.keys().next().value);
+    }
+  }
+
+  #tellArrival(moment) {
+    byId('publish-done').append(` It came over this page's stream ${number(Math.max(1, Math.round(moment - this.#published.sent)))} ms after it was sent.`);
+    this.#published = {};
   }
 
   #choose() {
@@ -109,6 +118,8 @@ export class Publisher {
     this.#clear();
     const body = this.#body();
     const sent = performance.now();
+    this.#published = {};
+    this.#sending = true;
     try {
       const token = (await this.#token()) || byId('publish-token').value.trim();
       if (!token) {
@@ -124,6 +135,9 @@ export class Publisher {
       await (response.ok ? this.#accepted(response, dryRun, sent) : this.#answered(response));
     } catch (error) {
       this.#refused(error.name === 'TokenError' ? error.message : 'The server cannot be reached. Nothing is known of whether it took the event.', []);
+    } finally {
+      this.#sending = false;
+      this.#early.clear();
     }
   }
 
@@ -133,9 +147,10 @@ export class Publisher {
       setText(byId('publish-done'), 'It is valid. Nothing was published.');
       return;
     }
-    this.#waiting.set(answer.id, sent);
-    if (this.#waiting.size > WAITED) this.#waiting.delete(this.#waiting.keys().next().value);
     byId('publish-done').replaceChildren('Published as ', make('code', '', answer.id), answer.duplicate ? ': the key was used before, so this is the first one.' : '.');
+    if (answer.duplicate) return;
+    this.#published = { id: answer.id, sent };
+    if (this.#early.has(answer.id)) this.#tellArrival(this.#early.get(answer.id));
   }
 
   async #answered(response) {
