@@ -85,11 +85,13 @@ class Console:
 
 
 @asynccontextmanager
-async def console(browser: Browser, service: RunningService, path: str = "/", **context: Any) -> AsyncIterator[Console]:  # noqa: ANN401 - Playwright's options
-    """Open the console in a profile of its own; ``context`` are Playwright's options of that. At the end it must have complained of nothing."""
+async def console(browser: Browser, service: RunningService, path: str = "/", *, at: str | None = None, **context: Any) -> AsyncIterator[Console]:  # noqa: ANN401 - Playwright's options
+    """Open the console in a profile of its own; ``at`` is the time that the page is told; ``context`` are Playwright's options. At the end it must have complained of nothing."""
     profile = await browser.new_context(**{"viewport": WIDE, "locale": "en-GB", "timezone_id": "UTC", **context})
     try:
         page = await profile.new_page()
+        if at is not None:
+            await page.clock.set_fixed_time(at)
         opened = Console(page, service.url)
         await page.goto(service.url + path)
         yield opened

@@ -56,7 +56,7 @@ async def serving_pages() -> AsyncIterator[Pages]:
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     try:
-        yield Pages("http://127.0.0.1:%d" % server.sockets[0].getsockname()[1])
+        yield Pages(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     finally:
         server.close()
         for task in tuple(connections):

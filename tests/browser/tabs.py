@@ -5,12 +5,13 @@ The law of this module: a test reads what a page has seen, in the page's own ord
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playwright.async_api import BrowserContext, CDPSession, Error, Page
+    from playwright.async_api import BrowserContext, Error, Page
 
     from tests.browser.pages import Pages
 
@@ -25,10 +26,9 @@ class Tab:
         """Made by :meth:`Tabs.open`."""
         self.page = page
         self.asked = 0
-        self._devtools: CDPSession | None = None
 
     async def until(self, expression: str, argument: object = None) -> None:
-        """Wait until a JavaScript expression (or function of ``argument``) is true in the page; says what the page has seen if it never is."""
+        """Wait until a JavaScript expression (or function of ``argument``) is true; says what the page has seen if it never is."""
         try:
             await self.page.wait_for_function(expression, arg=argument, timeout=PATIENCE)
         except Exception as error:
@@ -59,11 +59,9 @@ class Tab:
         found: dict[str, Any] = await self.page.evaluate("stream.status")
         return found
 
-    async def lifecycle(self, state: str) -> None:
-        """Make the tab ``frozen`` or ``active``, as a browser does that saves power."""
-        if self._devtools is None:
-            self._devtools = await self.page.context.new_cdp_session(self.page)
-        await self._devtools.send("Page.setWebLifecycleState", {"state": state})
+    async def lifecycle(self, event: str) -> None:
+        """Tell the page that it is frozen (``freeze``), or back (``resume``), as a browser tells a hidden tab; headless, it has none."""
+        await self.page.evaluate("(event) => document.dispatchEvent(new Event(event))", event)
 
     async def close(self) -> None:
         """Close the tab."""
@@ -97,6 +95,13 @@ class Tabs:
         """Start the stream of a tab that has none, or has been reloaded."""
         await tab.until("window.ready")
         await tab.page.evaluate("([service, options]) => start(service, options)", [service, options])
+
+    @staticmethod
+    async def until(condition: Callable[[], bool]) -> None:
+        """Wait until a condition of the service's side is true."""
+        async with asyncio.timeout(PATIENCE / 1000):
+            while not condition():  # noqa: ASYNC110 - what the condition looks at has no event to wait for
+                await asyncio.sleep(0.01)
 
     def _failed(self, error: Error) -> None:
         self.errors.append(str(error))

@@ -65,11 +65,11 @@ async def service() -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
-async def demo(clock: ManualClock) -> AsyncIterator[Service]:
+async def demo(clock: ManualClock, seed: int = 1) -> AsyncIterator[Service]:
     settings = demo_settings(load_settings(None, {}, {"port": 0}))
     assert settings.auth.secret is not None
     app = create_app(settings, clock=clock)
-    add_demo(app, settings, seed=1)
+    add_demo(app, settings, seed=seed)
     async with running(app, settings) as url, httpx.AsyncClient(timeout=PATIENCE) as http:
         yield RunningService(url, app.ctx.service, clock, settings.auth.secret.get_secret_value(), http)
 
@@ -127,7 +127,7 @@ async def test_all_six_kinds_are_shown(chromium: Browser, service: Service) -> N
         await expect(deliveries).to_contain_text("delivered · try 2")
         await expect(deliveries.locator(".dot")).to_have_count(2)
         await expect(page.panel("Scheduler")).to_contain_text("Runs it found due")
-        await expect(page.panel("Scheduler").locator(".figure")).to_contain_text("late by")
+        await expect(page.panel("Scheduler").locator(".figure")).to_have_text("Late")
         plan = page.panel("Entitlements")
         await expect(plan).to_contain_text("raised from 10")
         await expect(plan).to_contain_text("added: sso")

@@ -94,7 +94,7 @@ async def test_one_in_the_query_is_removed_and_not_used(chromium: Browser, servi
 async def test_a_refusal_says_why_and_takes_another_token(chromium: Browser, service: RunningService) -> None:
     async with console(chromium, service) as page:
         await page.connect("nonsense")
-        await expect(page.page.locator("#token-why")).to_contain_text("token")
+        await expect(page.page.locator("#token-why")).to_contain_text("The credential is not a signed token")
         await page.phase("Not connected")
         await page.connect(service.token(scopes="events:publish"))
         await expect(page.page.locator("#token-why")).to_contain_text("stream:read")

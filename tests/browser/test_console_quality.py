@@ -268,9 +268,15 @@ async def test_screenshots(chromium: Browser, name: str, tmp_path: Path) -> None
     folder = SCREENSHOTS if os.environ.get("UPDATE_SCREENSHOTS") == "1" else tmp_path
     options = dict(SHOTS[name])
     view = options.pop("view")
-    async with demo(ManualClock()) as service, console(chromium, service, reduced_motion="reduce", **options) as page:
-        await page.page.clock.set_fixed_time("2026-11-22T10:00:12Z")
+    clock = ManualClock()
+    async with demo(clock, seed=258) as service, console(chromium, service, at="2026-11-22T10:00:14.700Z", **options) as page:
         await page.phase("Live")
+        count = page.page.locator("#count")
+        for _ in range(3):
+            before = await count.inner_text()
+            clock.advance(4.9)
+            await expect(count).not_to_have_text(before)
+        await expect(page.page.locator("#rate")).not_to_have_text("0.0")
         await page.view(view)
         if view == "Publish":
             await page.page.locator("#publish-kind").select_option("run.stage")
@@ -278,7 +284,7 @@ async def test_screenshots(chromium: Browser, name: str, tmp_path: Path) -> None
             await page.page.get_by_role("button", name="Check only").click()
             await expect(page.page.locator("[aria-invalid]")).to_have_count(1)
             await page.page.locator("main").evaluate("element => element.scrollTo(0, 0)")
-        await page.page.mouse.move(0, 0)
+        await page.page.evaluate("Promise.all(document.getAnimations().filter((each) => each.effect.getTiming().iterations === 1).map((each) => each.finished))")
         path = folder / f"{name}.png"
         await page.page.screenshot(path=path)
         assert path.stat().st_size > 10_000

@@ -135,7 +135,7 @@ function open() {
       beat: () => connection.beat(),
       broken: (reason) => connection.broken(reason),
       expiring: (data) => on.expiring?.(data),
-      refused: (message) => askForToken(message),
+      refused: (error) => (on.refused ?? askForToken)(error.message),
     },
   });
 }
@@ -219,6 +219,8 @@ function startWithToken(token) {
         byId('forget').hidden = false;
         title(org);
       },
+      // What the server says of the token is more than that there is no better one.
+      refused: async (message) => askForToken((await session.whyRefused(token)) || message),
       expiring({ expiresAt }) {
         banner('notice', `The token ends at ${timeOf(expiresAt)}. Paste another one to go on.`);
       },

@@ -64,6 +64,18 @@ export async function demoToken(org, scope) {
   return response.json();
 }
 
+// Why the server refuses a token, in its words; '' where it does not, or cannot be asked.
+export async function whyRefused(token) {
+  try {
+    const response = await request('v1/stream?follow=false', { headers: { Authorization: `Bearer ${token}`, Accept: 'application/json' } });
+    if (!response.ok) return await complaint(response);
+    await response.body?.cancel();
+    return '';
+  } catch {
+    return '';
+  }
+}
+
 // What a token says it may; '' where it cannot be read. Only to know what to offer: what counts is what the server says.
 export function scopesOf(token) {
   try {

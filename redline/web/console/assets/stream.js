@@ -3,7 +3,7 @@
 import { openStream } from '../redline.js';
 
 // `token()` gives a promise of a token; it fails with a TokenError. `lastEventId` is where to go on, or 'earliest'.
-// `on` has event(envelope, live), opened(data), caughtUp(), gap(data), moved(id), beat(), broken(reason), expiring(data), refused(message).
+// `on` has event(envelope, live), opened(data), caughtUp(), gap(data), moved(id), beat(), broken(reason), expiring(data), refused({code, message}).
 export function follow({ token, lastEventId, on }) {
   // The last event of what is replayed; null when everything that comes is news.
   let head = null;
@@ -21,7 +21,7 @@ export function follow({ token, lastEventId, on }) {
     lastEventId,
     onstate({ state, reason, error }) {
       if (state === 'waiting') on.broken(reason);
-      if (state === 'refused') on.refused(error?.message ?? '');
+      if (state === 'refused') on.refused(error ?? { code: reason, message: '' });
     },
   });
   const listen = (kind, take) => stream.on(kind, ({ data }) => {

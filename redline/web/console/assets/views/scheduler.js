@@ -3,14 +3,17 @@
 import { make, panel, setText } from '../dom.js';
 import { countdown, duration, number, timeOf } from '../format.js';
 
+const ON_ITS_WAY = 3000;
+
 export function scheduler() {
   let tick = null;
   const next = make('strong', 'figure', '–');
+  const label = make('span', 'key', '');
   const meter = make('span');
   const facts = { last: make('dd', '', '–'), planned: make('dd', '', '–'), due: make('dd', '', '–') };
   const body = make(
     'div', 'ticks',
-    make('p', 'lead', next, make('span', 'key', 'until the next tick')),
+    make('p', 'lead', next, label),
     make('div', 'meter', meter),
     make('dl', 'facts',
       make('div', '', make('dt', '', 'Last tick'), facts.last),
@@ -26,7 +29,9 @@ export function scheduler() {
   const second = (now) => {
     const planned = tick ? Date.parse(tick.nextTickAt) : NaN;
     const left = planned - now;
-    setText(next, Number.isNaN(planned) ? '–' : left > 0 ? countdown(left) : left > -3000 ? 'due now' : `late by ${countdown(-left)}`);
+    const [figure, words] = Number.isNaN(planned) ? ['–', ''] : told(left);
+    setText(next, figure);
+    setText(label, words);
     const gone = 1 - left / (Number(tick?.cadenceSeconds) * 1000);
     meter.style.transform = `scaleX(${Number.isNaN(gone) ? 0 : Math.min(1, Math.max(0, gone))})`;
   };
@@ -47,4 +52,11 @@ export function scheduler() {
       second(Date.now());
     },
   };
+}
+
+// A tick a few seconds late is on its way; one later than that is missed.
+function told(left) {
+  if (left > 0) return [countdown(left), 'until the next tick'];
+  if (left > -ON_ITS_WAY) return ['Now', 'the next tick is due'];
+  return ['Late', `the next tick was due ${duration(Math.round(-left / 1000))} ago`];
 }
