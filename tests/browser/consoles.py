@@ -29,12 +29,6 @@ PATIENCE = 20_000
 WIDE = {"width": 1440, "height": 900}
 PHONE = {"width": 360, "height": 740}
 
-FEED = """async ({ envelopes, live }) => {
-  const { take } = await import('/console/main.js');
-  for (const envelope of envelopes) take(envelope, live);
-}"""
-"""Gives the page events as its stream does: the module is the page's own, since a page has one of each."""
-
 
 class Console:
     """The page, and what it has complained of."""
@@ -79,14 +73,20 @@ class Console:
         """Return a panel of the live view."""
         return self.page.get_by_role("region", name=name, exact=True)
 
-    async def feed(self, envelopes: list[dict[str, Any]], *, live: bool = True) -> None:
-        """Give the page events without a server."""
-        await self.page.evaluate(FEED, {"envelopes": envelopes, "live": live})
-
 
 @asynccontextmanager
-async def console(browser: Browser, service: RunningService, path: str = "/", *, at: str | None = None, **context: Any) -> AsyncIterator[Console]:  # noqa: ANN401 - Playwright's options
-    """Open the console in a profile of its own; ``at`` is the time that the page is told; ``context`` are Playwright's options. At the end it must have complained of nothing."""
+async def console(
+    browser: Browser,
+    service: RunningService,
+    path: str = "/",
+    *,
+    at: str | None = None,
+    **context: Any,  # noqa: ANN401 - Playwright's options
+) -> AsyncIterator[Console]:
+    """Open the console in a profile of its own; at the end it must have complained of nothing.
+
+    ``at`` is the time that the page is told; ``context`` are Playwright's options of a profile.
+    """
     profile = await browser.new_context(**{"viewport": WIDE, "locale": "en-GB", "timezone_id": "UTC", **context})
     try:
         page = await profile.new_page()

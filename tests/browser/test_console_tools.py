@@ -121,7 +121,9 @@ async def test_errors_stand_beside_the_fields_they_point_at(chromium: Browser, s
         }.items():
             field = fields.get_by_label(label, exact=label == "Code")
             await expect(field).to_have_attribute("aria-invalid", "true")
-            described = await field.evaluate("element => document.getElementById(element.getAttribute('aria-describedby').split(' ')[1]).textContent")
+            described = await field.evaluate(
+                "element => document.getElementById(element.getAttribute('aria-describedby').split(' ')[1]).textContent"
+            )
             assert words in described, (label, described)
         summary = page.page.get_by_role("alert").filter(has_text="parcel.scanned")
         await expect(summary.get_by_role("link")).to_have_count(7)

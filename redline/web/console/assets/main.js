@@ -1,90 +1,39 @@
-// The page: which org is followed with which token, what each event goes to, and when it is drawn.
-// The law of this module: however many events come, the page is drawn at most once a frame, and once a second for what moves with the time.
+// The page: which org is followed with which token, and what is said of that.
 
+import { Board } from './board.js';
 import { Catalogue, installedKinds } from './catalogue.js';
 import { Connection } from './connection.js';
 import { byId, make, setText } from './dom.js';
-import { timeOf, number } from './format.js';
-import { Inspector } from './inspector.js';
+import { timeOf } from './format.js';
 import { Publisher } from './publish.js';
-import { Rate, rateChart } from './rate.js';
 import * as session from './session.js';
-import { EventStore } from './store.js';
 import { follow } from './stream.js';
 import { startTabs } from './tabs.js';
 import { startTheme } from './theme.js';
-import { views } from './views/index.js';
-import { others } from './views/others.js';
 
+// Before anything else: a token in the address does not stay there.
 const arrived = session.takeFromAddress();
 
-let kinds = new Map();
 let stream = null;
 let following = null;
-let asked = false;
-const store = new EventStore();
-const rate = new Rate();
-const connection = new Connection();
-const rest = others((name) => kinds.get(name));
-const shown = [...views.map((view) => view()), rest];
-const takers = new Map();
-for (const view of shown) for (const kind of view.kinds ?? []) takers.set(kind, [...(takers.get(kind) ?? []), view]);
-byId('live').append(...shown.map((view) => view.element));
 
-const drawRate = rateChart(rate);
-const inspector = new Inspector(store, ask);
+const connection = new Connection();
+const board = new Board(byId('live'));
 const publisher = new Publisher(publishToken);
 const catalogue = new Catalogue((name) => {
   publisher.choose(name);
   tabs.show('publish');
 });
-const tabs = startTabs(byId('tabs'), ask);
+const tabs = startTabs(byId('tabs'), (name) => {
+  board.shown = name;
+  board.ask();
+});
 
-// Draws at the next frame.
-function ask() {
-  if (asked) return;
-  asked = true;
-  requestAnimationFrame(draw);
-}
-
-function draw() {
-  asked = false;
-  setText(byId('count'), number(store.received));
-  if (tabs.current === 'live') for (const view of shown) view.draw();
-  if (tabs.current === 'inspector') inspector.draw();
-}
-
-function second() {
-  const now = Date.now();
-  drawRate(now);
-  connection.second(now);
-  for (const view of shown) view.second?.(now);
-}
-
-// Takes one event. `live` is false for history that is being replayed. The tests of the page feed it through here as well.
+// Takes one event, as the stream gives it; the tests of the page give it theirs.
 export function take(envelope, live) {
-  const now = Date.now();
-  store.add(envelope);
-  // History has its place in the chart as well: by its own time, which is the publisher's word.
-  rate.count(live ? now : Date.parse(envelope.at), now);
   if (!live) connection.replayed();
-  const known = takers.get(envelope.kind) ?? [rest];
-  try {
-    for (const view of known) view.take(envelope.kind, envelope.data, envelope.at, live);
-  } catch {
-    // Another plugin's kind by the name of one that a view knows: it is shown by its schema.
-    rest.take(envelope.kind, envelope.data, envelope.at, live);
-  }
+  board.take(envelope, live);
   publisher.arrived(envelope.id);
-  ask();
-}
-
-function reset() {
-  store.clear();
-  rate.reset();
-  inspector.reset();
-  for (const view of shown) view.reset?.();
-  ask();
 }
 
 function banner(name, text) {
@@ -92,16 +41,11 @@ function banner(name, text) {
   setText(byId(`${name}-text`), text);
 }
 
-// Until the stream has opened once, an empty list means nothing yet.
-function waiting(isWaiting) {
-  for (const empty of document.querySelectorAll('.panel > .empty')) setText(empty, isWaiting ? 'Waiting for the stream.' : empty.dataset.empty);
-}
-
 // Follows one org from the beginning of its retained history on. `token` gives a promise of a token, and a newer one each time.
 function startFollowing(token, on = {}) {
-  reset();
+  board.reset();
   connection.reset();
-  waiting(true);
+  board.waiting(true);
   banner('gap', '');
   banner('notice', '');
   following = { token, on, lastId: '' };
@@ -117,13 +61,13 @@ function open() {
     on: {
       event: take,
       opened(data) {
-        waiting(false);
+        board.waiting(false);
         if (connection.opened(data)) learnKinds();
         on.opened?.(data);
       },
       caughtUp: () => connection.caughtUp(),
       gap({ reason, oldest }) {
-        reset();
+        board.reset();
         connection.gap();
         const why = reason === 'evicted' ? 'Events that this page has not seen are no longer kept' : 'The server cannot tell which events this page has missed';
         banner('gap', `Gap at ${timeOf(Date.now())}. ${why}. What you see was built anew from ${oldest ? 'everything that is kept' : 'an empty history'}.`);
@@ -153,11 +97,10 @@ function cutOrResume() {
 // After a reconnect the server may be another one, with other plugins.
 async function learnKinds() {
   const found = await installedKinds();
-  if (!found.size || JSON.stringify([...found]) === JSON.stringify([...kinds])) return;
-  kinds = found;
-  catalogue.show(kinds);
-  publisher.show(kinds);
-  rest.expect([...kinds.keys()].some((kind) => !takers.has(kind)));
+  if (!found.size || JSON.stringify([...found]) === JSON.stringify([...board.kinds])) return;
+  board.learn(found);
+  catalogue.show(found);
+  publisher.show(found);
 }
 
 function title(org) {
@@ -248,12 +191,11 @@ async function begin() {
     session.keepToken(byId('keep').checked ? token : '');
     startWithToken(token);
   });
-  setInterval(second, 1000);
-  second();
+  setInterval(() => connection.second(Date.now()), 1000);
   connection.reset();
-  waiting(true);
+  board.waiting(true);
   await learnKinds();
-  if (!kinds.size) catalogue.show(kinds);
+  if (!board.kinds.size) catalogue.show(board.kinds);
   if (arrived.token || session.keptToken()) startWithToken(arrived.token || session.keptToken());
   else await startWithoutToken();
   if (arrived.inQuery) banner('notice', 'A token stood in the address, where the server and proxies see it. It was removed and not used: treat it as known to others.');

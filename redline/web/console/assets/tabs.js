@@ -2,7 +2,7 @@
 
 import { byId } from './dom.js';
 
-// Returns {current, show(name)}. `changed()` is called when another view is shown.
+// Returns {current, show(name)}. `changed(name)` is called with the view that is shown.
 export function startTabs(nav, changed) {
   const links = [...nav.querySelectorAll('a')];
   const names = links.map((link) => link.hash.slice(1));
@@ -23,7 +23,7 @@ export function startTabs(nav, changed) {
     document.body.dataset.view = tabs.current;
     // Whoever came by the keyboard goes on from the view that was asked for.
     if (moved && names.includes(named)) byId(named).focus({ preventScroll: true });
-    changed();
+    changed(tabs.current);
   };
   addEventListener('hashchange', () => show(true));
   show(false);
