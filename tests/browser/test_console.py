@@ -205,6 +205,36 @@ async def test_a_text_of_100_kilobytes_is_cut_and_can_be_unfolded(chromium: Brow
         assert len(await others.inner_text()) < 2000
 
 
+ODD: list[Any] = [
+    None,
+    7,
+    "text",
+    [],
+    {},
+    [[]],
+    {"entitlements": {"features": 5}},
+    {"changeId": {}, "runId": [], "excerpt": 3, "error": "no object"},
+]
+
+
+async def test_payloads_of_another_shape_break_nothing(chromium: Browser, service: Service) -> None:
+    names = ["run.stage", "change.detected", "action.delivered", "change.stateChanged", "scheduler.tick", "org.entitlements.changed"]
+    envelopes = [
+        {"id": f"odd-{name}-{place}", "kind": name, "at": "no time", "data": data} for name in names for place, data in enumerate(ODD)
+    ]
+    async with console(chromium, service) as page:
+        await page.follow(service.token())
+        await page.page.evaluate(
+            "async (all) => { const { take } = await import('/console/main.js'); for (const each of all) take(each, true); }", envelopes
+        )
+        await page.received(len(envelopes))
+        change = {**service.example("change.detected"), "title": "Still here"}
+        await service.publish("change.detected", change)
+        await expect(page.panel("Changes")).to_contain_text("Still here")
+        await page.view("Inspector")
+        await expect(page.page.locator("#inspect-list > li")).to_have_count(len(envelopes) + 1)
+
+
 async def test_the_inspector_pauses_without_losing(chromium: Browser, service: Service) -> None:
     async with console(chromium, service) as page:
         await page.follow(service.token())

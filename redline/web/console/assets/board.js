@@ -82,8 +82,18 @@ export class Board {
 
   #draw() {
     setText(byId('count'), number(this.#store.received));
-    if (this.shown === 'live') for (const view of this.#views) view.draw();
+    if (this.shown === 'live') for (const view of this.#views) this.#drawOne(view);
     if (this.shown === 'inspector') this.#inspector.draw();
+  }
+
+  // A view that cannot show what it took, of another plugin's kind by a name that it knows, forgets that; the inspector still has it.
+  #drawOne(view) {
+    try {
+      view.draw();
+    } catch {
+      view.reset();
+      view.draw();
+    }
   }
 
   #second() {
