@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser, ConsoleMessage, Locator, Page
 
-    from redline.testing import RunningService
-
 NODE = Path(__file__).parent / "node"
 PATIENCE = 20_000
 """The most milliseconds that a test waits for a page."""
@@ -33,10 +31,9 @@ PHONE = {"width": 360, "height": 740}
 class Console:
     """The page, and what it has complained of."""
 
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page: Page) -> None:
         """Made by :func:`console`."""
         self.page = page
-        self.url = url
         self.complaints: list[str] = []
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         page.on("console", self._heard)
@@ -77,13 +74,13 @@ class Console:
 @asynccontextmanager
 async def console(
     browser: Browser,
-    service: RunningService,
+    url: str,
     path: str = "/",
     *,
     at: str | None = None,
     **context: Any,  # noqa: ANN401 - Playwright's options
 ) -> AsyncIterator[Console]:
-    """Open the console in a profile of its own; at the end it must have complained of nothing.
+    """Open the console of the service at ``url`` in a profile of its own; at the end it must have complained of nothing.
 
     ``at`` is the time that the page is told; ``context`` are Playwright's options of a profile.
     """
@@ -92,8 +89,8 @@ async def console(
         page = await profile.new_page()
         if at is not None:
             await page.clock.set_fixed_time(at)
-        opened = Console(page, service.url)
-        await page.goto(service.url + path)
+        opened = Console(page)
+        await page.goto(url + path)
         yield opened
         assert opened.complaints == []
     finally:

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any, Literal
 
-import httpx
 import pytest
 from playwright.async_api import expect
 from pydantic import Field
@@ -19,7 +18,7 @@ from redline import Payload, model_kind
 from redline.demo import add_demo, demo_settings
 from redline.discovery import installed
 from redline.settings import load_settings
-from redline.testing import PATIENCE, ManualClock, RunningService, serving
+from redline.testing import ManualClock, serving
 from redline.web.app import create_app
 from redline.web.server import running
 from tests.browser.consoles import console
@@ -65,18 +64,18 @@ async def service() -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
-async def demo(clock: ManualClock, seed: int = 1) -> AsyncIterator[Service]:
+async def demo(clock: ManualClock, seed: int = 1) -> AsyncIterator[str]:
+    """Run the demo, whose time is ``clock``'s; give its URL."""
     settings = demo_settings(load_settings(None, {}, {"port": 0}))
-    assert settings.auth.secret is not None
     app = create_app(settings, clock=clock)
     add_demo(app, settings, seed=seed)
-    async with running(app, settings) as url, httpx.AsyncClient(timeout=PATIENCE) as http:
-        yield RunningService(url, app.ctx.service, clock, settings.auth.secret.get_secret_value(), http)
+    async with running(app, settings) as url:
+        yield url
 
 
 async def test_the_demo_shows_its_product_and_moves_within_two_seconds(chromium: Browser) -> None:
     clock = ManualClock()
-    async with demo(clock) as service, console(chromium, service) as page:
+    async with demo(clock) as url, console(chromium, url) as page:
         await page.phase("Live")
         for panel in ("Runs", "Changes", "Deliveries"):
             await expect(page.panel(panel).get_by_role("listitem").first).to_be_visible()
@@ -90,11 +89,11 @@ async def test_the_demo_shows_its_product_and_moves_within_two_seconds(chromium:
         await page.page.get_by_label("globex").check()
         await expect(page.page.locator("#words")).to_contain_text("Everything of globex")
         assert await page.page.title() == "globex · Redline console"
-        assert page.page.url == f"{service.url}/"
+        assert page.page.url == f"{url}/"
 
 
 async def test_all_six_kinds_are_shown(chromium: Browser, service: Service) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await expect(page.page.get_by_text("This page needs a token")).to_be_visible()
         await page.follow(service.token())
         await expect(page.panel("Runs")).to_contain_text("No runs yet")
@@ -142,7 +141,7 @@ def entitlements(seats: int, features: list[str]) -> dict[str, Any]:
 
 
 async def test_a_kind_that_the_page_does_not_know_is_shown_by_its_schema(chromium: Browser, service: Service) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(service.token())
         await service.publish("weather.sampled", {"station": "north", "celsius": -3.5, "notes": ["wind", "hail"]})
         others = page.panel("Other kinds")
@@ -166,7 +165,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_hostile_text_stays_text(chromium: Browser, service: Service, text: str) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(service.token())
         change = {**service.example("change.detected"), "title": text, "summary": text, "excerpt": {"before": text, "after": text}}
         await service.publish("change.detected", change)
@@ -191,7 +190,7 @@ async def test_hostile_text_stays_text(chromium: Browser, service: Service, text
 
 async def test_a_text_of_100_kilobytes_is_cut_and_can_be_unfolded(chromium: Browser, service: Service) -> None:
     text = "<b>" + "lorem \u202e " * 12_800
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(service.token())
         await service.publish("weather.sampled", {"station": text, "celsius": 1})
         others = page.panel("Other kinds")
@@ -222,7 +221,7 @@ async def test_payloads_of_another_shape_break_nothing(chromium: Browser, servic
     envelopes = [
         {"id": f"odd-{name}-{place}", "kind": name, "at": "no time", "data": data} for name in names for place, data in enumerate(ODD)
     ]
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(service.token())
         await page.page.evaluate(
             "async (all) => { const { take } = await import('/console/main.js'); for (const each of all) take(each, true); }", envelopes
@@ -236,7 +235,7 @@ async def test_payloads_of_another_shape_break_nothing(chromium: Browser, servic
 
 
 async def test_the_inspector_pauses_without_losing(chromium: Browser, service: Service) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(service.token())
         await service.publish_many(150)
         await page.received(150)
@@ -265,7 +264,7 @@ async def test_the_inspector_pauses_without_losing(chromium: Browser, service: S
 
 
 async def test_an_event_is_copied_whole(chromium: Browser, service: Service) -> None:
-    async with console(chromium, service, permissions=["clipboard-read", "clipboard-write"]) as page:
+    async with console(chromium, service.url, permissions=["clipboard-read", "clipboard-write"]) as page:
         await page.follow(service.token())
         published = await service.publish("weather.sampled")
         await page.received(1)

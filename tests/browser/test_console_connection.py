@@ -44,7 +44,7 @@ async def kept(page: Page) -> str:
 
 async def test_a_pasted_token_is_in_memory_only(chromium: Browser, service: RunningService) -> None:
     token = service.token()
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(token)
         await page.view("Catalogue")
         assert token not in str(await addresses(page.page))
@@ -57,7 +57,7 @@ async def test_a_pasted_token_is_in_memory_only(chromium: Browser, service: Runn
 
 async def test_it_is_kept_for_the_tab_where_somebody_asks_for_that(chromium: Browser, service: RunningService) -> None:
     token = service.token()
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.page.get_by_label("Keep it for this tab").check()
         await page.follow(token)
         await page.page.reload()
@@ -72,7 +72,7 @@ async def test_it_is_kept_for_the_tab_where_somebody_asks_for_that(chromium: Bro
 
 async def test_one_in_the_fragment_is_used_and_removed_at_once(chromium: Browser, service: RunningService) -> None:
     token = service.token()
-    async with console(chromium, service, f"/#token={token}") as page:
+    async with console(chromium, service.url, f"/#token={token}") as page:
         await page.phase("Live")
         assert page.page.url == f"{service.url}/"
         await page.view("Inspector")
@@ -85,14 +85,14 @@ async def test_one_in_the_fragment_is_used_and_removed_at_once(chromium: Browser
 
 
 async def test_one_in_the_query_is_removed_and_not_used(chromium: Browser, service: RunningService) -> None:
-    async with console(chromium, service, f"/?token={service.token()}") as page:
+    async with console(chromium, service.url, f"/?token={service.token()}") as page:
         await page.phase("Not connected")
         assert page.page.url == f"{service.url}/"
         await expect(page.page.get_by_text("It was removed and not used")).to_be_visible()
 
 
 async def test_a_refusal_says_why_and_takes_another_token(chromium: Browser, service: RunningService) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.connect("nonsense")
         await expect(page.page.locator("#token-why")).to_contain_text("The credential is not a signed token")
         await page.phase("Not connected")
@@ -105,7 +105,7 @@ async def test_a_refusal_says_why_and_takes_another_token(chromium: Browser, ser
 
 
 async def test_a_token_that_ends_is_told_of_and_asked_for(chromium: Browser, service: RunningService) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(service.token(ttl=4))
         await expect(page.page.get_by_text("Paste another one to go on")).to_be_visible()
         await page.phase("Not connected")
@@ -116,7 +116,7 @@ async def test_over_capacity_is_said_and_ends_by_itself(chromium: Browser) -> No
     async with serving({**QUICK, "limits": {"streams": 1}}) as service:
         holder = await service.stream()
         await holder.event("stream.open")
-        async with console(chromium, service) as page:
+        async with console(chromium, service.url) as page:
             await page.connect(service.token())
             await page.phase("Over capacity")
             await expect(page.page.locator("#words")).to_contain_text("no room for another stream")
@@ -129,7 +129,7 @@ async def test_a_restart_is_said_and_what_was_lost_with_it(chromium: Browser) ->
     async with serving(QUICK) as service:
         await service.publish_many(3)
         token, port = service.token(), int(service.url.rpartition(":")[2])
-        opened = console(chromium, service)
+        opened = console(chromium, service.url)
         page = await opened.__aenter__()
         await page.follow(token)
         await page.received(3)
@@ -148,7 +148,7 @@ async def test_a_restart_is_said_and_what_was_lost_with_it(chromium: Browser) ->
 
 
 async def test_a_cut_connection_resumes_where_it_was(chromium: Browser, service: RunningService) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(service.token())
         first = await service.publish()
         await page.received(1)
@@ -166,7 +166,7 @@ async def test_a_cut_connection_resumes_where_it_was(chromium: Browser, service:
 
 
 async def test_a_gap_is_shown(chromium: Browser, service: RunningService) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(service.token())
         await service.publish()
         await page.received(1)

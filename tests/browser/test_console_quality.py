@@ -65,7 +65,7 @@ async def faults(page: Console, axe: str) -> list[str]:
 @pytest.mark.toolchain("node", "npm")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing(chromium: Browser, service: RunningService, axe: str, scheme: str) -> None:
-    async with console(chromium, service, color_scheme=scheme, reduced_motion="reduce") as page:
+    async with console(chromium, service.url, color_scheme=scheme, reduced_motion="reduce") as page:
         await page.connect("nonsense")
         await expect(page.page.locator("#token")).to_be_focused()
         assert await faults(page, axe) == [], "refused"
@@ -91,7 +91,7 @@ async def test_axe_finds_nothing(chromium: Browser, service: RunningService, axe
 
 
 async def test_it_is_used_by_the_keyboard_alone(chromium: Browser, service: RunningService) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         keyboard = page.page.keyboard
         await expect(page.page.locator("#token")).to_be_focused()
         await keyboard.insert_text(service.token())
@@ -121,7 +121,7 @@ async def test_it_is_used_by_the_keyboard_alone(chromium: Browser, service: Runn
 
 
 async def test_live_regions_do_not_chatter(chromium: Browser, service: RunningService) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(service.token())
         await page.page.evaluate(
             """() => {
@@ -138,7 +138,7 @@ async def test_live_regions_do_not_chatter(chromium: Browser, service: RunningSe
 @pytest.mark.parametrize("view", ["Live", "Inspector"])
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 async def test_nothing_jumps_while_events_come(chromium: Browser, service: RunningService, viewport: dict[str, int], view: str) -> None:
-    async with console(chromium, service, viewport=viewport) as page:
+    async with console(chromium, service.url, viewport=viewport) as page:
         await page.follow(service.token())
         await page.view(view)
         await page.page.evaluate(SHIFTS)
@@ -178,7 +178,7 @@ def _of_a_row(source: str, own: set[str]) -> bool:
 
 @pytest.mark.timeout(240)
 async def test_memory_stays_flat_over_100_000_events(chromium: Browser, service: RunningService) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(service.token())
         devtools = await page.page.context.new_cdp_session(page.page)
         await devtools.send("Performance.enable")
@@ -209,7 +209,7 @@ async def test_memory_stays_flat_over_100_000_events(chromium: Browser, service:
 
 
 async def test_a_pause_keeps_its_place_while_thousands_come(chromium: Browser, service: RunningService) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(service.token())
         await flood(page, 200, each=100)
         await page.view("Inspector")
@@ -222,7 +222,7 @@ async def test_a_pause_keeps_its_place_while_thousands_come(chromium: Browser, s
 
 async def test_the_scheme_is_the_systems_until_somebody_says_otherwise(chromium: Browser, service: RunningService) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
-    async with console(chromium, service, color_scheme="light") as page:
+    async with console(chromium, service.url, color_scheme="light") as page:
         light = await page.page.evaluate(ground)
         await page.page.emulate_media(color_scheme="dark")
         dark = await page.page.evaluate(ground)
@@ -237,7 +237,7 @@ async def test_the_scheme_is_the_systems_until_somebody_says_otherwise(chromium:
 
 
 async def test_who_wants_no_motion_gets_none(chromium: Browser, service: RunningService) -> None:
-    async with console(chromium, service, reduced_motion="reduce") as page:
+    async with console(chromium, service.url, reduced_motion="reduce") as page:
         await page.follow(service.token())
         assert await page.page.locator(".lamp").evaluate("element => getComputedStyle(element).animationName") == "none"
         assert await page.page.locator(".meter span").evaluate("element => getComputedStyle(element).transitionDuration") == "0s"
@@ -245,7 +245,7 @@ async def test_who_wants_no_motion_gets_none(chromium: Browser, service: Running
 
 @pytest.mark.parametrize("width", [320, 360, 768, 1000, 1440, 2560])
 async def test_nothing_is_wider_than_the_screen(chromium: Browser, service: RunningService, width: int) -> None:
-    async with console(chromium, service, viewport={"width": width, "height": 800}) as page:
+    async with console(chromium, service.url, viewport={"width": width, "height": 800}) as page:
         await page.follow(service.token())
         await flood(page, 60, each=60, big=3000)
         for view in VIEWS:
@@ -270,7 +270,7 @@ async def test_screenshots(chromium: Browser, name: str, tmp_path: Path) -> None
     options = dict(SHOTS[name])
     view = options.pop("view")
     clock = ManualClock()
-    async with demo(clock, seed=258) as service, console(chromium, service, at="2026-11-22T10:00:00Z", **options) as page:
+    async with demo(clock, seed=258) as url, console(chromium, url, at="2026-11-22T10:00:00Z", **options) as page:
         await page.phase("Live")
         count = page.page.locator("#count")
         for second in range(2, 16, 2):

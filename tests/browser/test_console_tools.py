@@ -68,7 +68,7 @@ async def form(page: Console, kind: str) -> Locator:
 
 
 async def test_the_catalogue_shows_every_kind_with_its_schema_and_example(chromium: Browser, service: RunningService) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.view("Catalogue")
         kinds = page.page.get_by_role("navigation", name="Kinds").get_by_role("button")
         await expect(kinds).to_have_count(7)
@@ -89,7 +89,7 @@ async def test_the_catalogue_shows_every_kind_with_its_schema_and_example(chromi
 
 @pytest.mark.parametrize("kind", ["run.stage", "change.detected", "action.delivered", "change.stateChanged", "org.entitlements.changed"])
 async def test_what_the_form_makes_of_an_example_is_the_example(chromium: Browser, service: RunningService, kind: str) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(service.token())
         await form(page, kind)
         await page.page.get_by_role("button", name="Check only").click()
@@ -101,7 +101,7 @@ async def test_what_the_form_makes_of_an_example_is_the_example(chromium: Browse
 
 
 async def test_errors_stand_beside_the_fields_they_point_at(chromium: Browser, service: RunningService) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(service.token())
         fields = await form(page, "parcel.scanned")
         await fields.get_by_label("Code", exact=True).fill("x")
@@ -157,7 +157,7 @@ async def test_errors_stand_beside_the_fields_they_point_at(chromium: Browser, s
 
 
 async def test_who_only_reads_pastes_a_token_to_publish_with(chromium: Browser, service: RunningService) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(service.token(scopes="stream:read"))
         await form(page, "scheduler.tick")
         await page.page.get_by_role("button", name="Publish", exact=True).click()
@@ -174,7 +174,7 @@ async def test_who_only_reads_pastes_a_token_to_publish_with(chromium: Browser, 
 
 
 async def test_a_key_that_was_used_gives_the_first_id(chromium: Browser, service: RunningService) -> None:
-    async with console(chromium, service) as page:
+    async with console(chromium, service.url) as page:
         await page.follow(service.token())
         fields = await form(page, "scheduler.tick")
         await fields.get_by_label("Key").fill("once")
