@@ -82,7 +82,7 @@ def test_a_file_of_no_installed_kind_is_told_of(redline: Redline, install: Insta
     result = redline("kinds", "--export", str(tmp_path))
     assert result.exit_code == 0
     assert f"warning: {tmp_path / 'test.two.json'} is of no installed kind" in result.stderr
-    assert "warning" not in redline("kinds", "--export", str(tmp_path), "--kind", "test.one").stderr
+    assert redline("kinds", "--export", str(tmp_path), "--kind", "test.one").stderr == f"redline: 1 kind exported to {tmp_path}\n"
 
 
 CASES: list[Case] = [
