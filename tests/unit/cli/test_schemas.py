@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redline import Policy
+from redline import Policy, discovery
 from redline.cli import schemas
 from redline.kinds import registry
 
@@ -54,7 +54,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
                 monkeypatch.setattr(sys.modules[__name__], attribute, Kind(name, schema), raising=False)
             points.append(EntryPoint(name, f"{__name__}:{attribute}" if schema is not None else "no_such_module:kind", registry.GROUP))
         monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
-        monkeypatch.setattr(registry.survey_kinds, "__defaults__", (lambda _: points,))
+        monkeypatch.setattr(discovery, "installed", lambda _: points)
 
     return put
 
