@@ -40,6 +40,8 @@ class _Http(Http):
     def __init__(self, protocol: Connection) -> None:
         """Take the connection."""
         super().__init__(protocol)  # type: ignore[no-untyped-call]
+        # Sanic's is one for the process.
+        self.HEADER_MAX_SIZE: int = protocol.app.config.REQUEST_MAX_HEADER_SIZE
         if not protocol.app.config.TOUCHUP:
             self._send = self._send_without_alt_svc
 
@@ -47,9 +49,6 @@ class _Http(Http):
         at = data.find(_EMPTY_ALT_SVC, 0, data.find(_HEAD_END) + 2)
         await self.protocol.send(data if at < 0 else data[:at] + data[at + len(_EMPTY_ALT_SVC) :])  # type: ignore[no-untyped-call]
 
-    @property
-    def HEADER_MAX_SIZE(self) -> int:  # type: ignore[override]  # noqa: N802 - Sanic's name; there it is one for the process
-        return int(self.protocol.app.config.REQUEST_MAX_HEADER_SIZE)
 
     async def http1(self) -> None:
         """Handle requests until the connection is not to be used again."""
