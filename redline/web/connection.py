@@ -47,9 +47,11 @@ class _Http(Http):
         at = data.find(_EMPTY_ALT_SVC, 0, data.find(_HEAD_END) + 2)
         await self.protocol.send(data if at < 0 else data[:at] + data[at + len(_EMPTY_ALT_SVC) :])  # type: ignore[no-untyped-call]
 
+
     @property
     def HEADER_MAX_SIZE(self) -> int:  # type: ignore[override]  # noqa: N802 - Sanic's name; there it is one for the process
-        return int(self.protocol.app.config.REQUEST_MAX_HEADER_SIZE)
+        most: int = self.protocol.header_bytes  # type: ignore[attr-defined]  # it is a Connection
+        return most
 
     async def http1(self) -> None:
         """Handle requests until the connection is not to be used again."""
@@ -68,12 +70,14 @@ class _Http(Http):
 class Connection(HttpProtocol):
     """A connection of the server; made by the event loop."""
 
-    __slots__ = ("_lingering", "unread")
+    __slots__ = ("_lingering", "header_bytes", "unread")
     HTTP_CLASS = _Http
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Sanic's arguments
         """Take what Sanic gives."""
         super().__init__(*args, **kwargs)
+        self.header_bytes = int(self.app.config.REQUEST_MAX_HEADER_SIZE)
+        """The bound of a head, at hand: Sanic asks for it twice a request."""
         self.unread = False
         """Whether the client had sent, or was to send, more than was read when the last request was done."""
         self._lingering: asyncio.TimerHandle | None = None
