@@ -47,7 +47,6 @@ class _Http(Http):
         at = data.find(_EMPTY_ALT_SVC, 0, data.find(_HEAD_END) + 2)
         await self.protocol.send(data if at < 0 else data[:at] + data[at + len(_EMPTY_ALT_SVC) :])  # type: ignore[no-untyped-call]
 
-
     @property
     def HEADER_MAX_SIZE(self) -> int:  # type: ignore[override]  # noqa: N802 - Sanic's name; there it is one for the process
         most: int = self.protocol.header_bytes  # type: ignore[attr-defined]  # it is a Connection
