@@ -174,6 +174,8 @@ class Watchdog:
 
 def _where(frame: FrameType | None) -> str:
     """Return where a thread stands, the innermost place first: files, lines and functions, and no value of any of them."""
+    while frame is not None and frame.f_globals.get("__name__") == __name__:
+        frame = frame.f_back  # the alarm rang while the thread looked: it stands in our handler, and nobody asks for that
     places: list[str] = []
     while frame is not None and len(places) < _FRAMES:
         places.append(f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}")

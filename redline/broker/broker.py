@@ -17,6 +17,7 @@ from redline.broker.control import closing_frame
 from redline.broker.limits import Limits
 from redline.broker.subscription import Subscription
 from redline.broker.topics import Topics
+from redline.broker.turns import Turns
 from redline.broker.wheel import Wheel
 from redline.errors import OverCapacity
 
@@ -45,6 +46,7 @@ class Broker:
         self._metrics = metrics
         metrics.streams_open.set_function(lambda: len(self._open))
         self._topics = Topics(log, limits, clock, self.wheel, metrics)
+        self.turns = Turns()
         self._open: set[Subscription] = set()
         self._slots = 0
         self._emptied: asyncio.Event = asyncio.Event()
@@ -124,7 +126,7 @@ class Broker:
         if self._draining:
             subscription.close("shutdown")
         else:
-            self.soon(subscription.start)
+            self.turns.soon(subscription.start)
         return subscription
 
     def retry_milliseconds(self) -> int:
@@ -154,10 +156,6 @@ class Broker:
         await self.log.close()
 
     # What subscriptions tell.
-
-    def soon(self, callback: Callable[[], None]) -> None:
-        """Call back on the next turn of the loop."""
-        asyncio.get_running_loop().call_soon(callback)
 
     def replayed(self, events: int) -> None:
         """Count events that were sent from history."""

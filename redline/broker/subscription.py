@@ -194,7 +194,7 @@ class Subscription(Agenda):
     def _advance_soon(self) -> None:
         if not self._queued and self._state is State.CATCHING:
             self._queued = True
-            self._broker.soon(self._advance_now)
+            self._broker.turns.soon(self._advance_now)
 
     def _advance_now(self) -> None:
         self._queued = False

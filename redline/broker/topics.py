@@ -91,7 +91,7 @@ class Topics:
     # What the log tells (see eventlog.contract.Follower).
 
     def appended(self, records: Sequence[Record]) -> None:
-        """Hand new records to the topics of their orgs, and have those flushed at the end of this turn of the loop."""
+        """Hand new records to the topics of their orgs, and have those flushed soon (:meth:`_flush_next`)."""
         index, count = 0, len(records)
         while index < count:
             org = records[index].envelope.org
@@ -101,7 +101,7 @@ class Topics:
             if (topic := self._topics.get(org)) is not None:
                 if not topic.dirty:
                     if not self._dirty:
-                        asyncio.get_running_loop().call_soon(self._flush)
+                        asyncio.get_running_loop().call_soon(self._flush_next)
                     self._dirty.append(topic)
                 topic.push(records[index:end])
             elif (arrived := self._arrived.get(org)) is not None and len(arrived) < self._most_arrived:
@@ -112,6 +112,10 @@ class Topics:
         """Let the org's topic forget what the log has evicted."""
         if (topic := self._topics.get(org)) is not None:
             topic.trim(floor)
+
+    def _flush_next(self) -> None:
+        """Flush in the next turn: whatever is published by then goes out in the same chunks, and costs no write of its own."""
+        asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []

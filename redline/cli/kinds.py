@@ -51,7 +51,9 @@ def kinds(
             typer.echo(json.dumps(row))
     else:
         table(plugins.rows())
-    for fault in plugins.folder_faults:
-        complain(fault)
+        for fault in plugins.faults:
+            complain(" ".join(str(fault).split("\n")))
+    for folder_fault in plugins.folder_faults:
+        complain(folder_fault)
     if plugins.faults or plugins.folder_faults:
         raise typer.Exit(FAILED)

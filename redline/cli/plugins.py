@@ -45,7 +45,11 @@ def survey_plugins(paths: Sequence[Path]) -> Plugins:
 
 
 def table(rows: Iterable[Row]) -> None:
-    """Print rows for people: as wide as the terminal, or, to a file or a pipe, as wide as they are."""
+    """Print rows for people: as wide as the terminal, or, to a file or a pipe, as wide as they are.
+
+    A terminal has no room for sentences beside the rest, so what is wrong is no column there: such a row is red, and the command says the
+    sentence by itself.
+    """
     from rich import box  # noqa: PLC0415 - heavy
     from rich.console import Console  # noqa: PLC0415 - heavy
     from rich.table import Table  # noqa: PLC0415 - heavy
@@ -58,12 +62,12 @@ def table(rows: Iterable[Row]) -> None:
     if not rows:
         console.print("No kinds are installed. The wheel of Redline brings six; see plugins/README.md for your own.")
         return
-    columns = [column for column in COLUMNS if column != "fault" or any(row["fault"] for row in rows)]
+    columns = [column for column in COLUMNS if column != "fault" or (not console.is_terminal and any(row["fault"] for row in rows))]
     shown = Table(box=box.SIMPLE_HEAD)
     for column in columns:
-        shown.add_column(column, no_wrap=column == "name", overflow="fold", style="red" if column == "fault" else None)
+        shown.add_column(column, no_wrap=column == "name", min_width=len(column), overflow="fold")
     for row in rows:
-        shown.add_row(*(Text(printable(row[column] or "-")) for column in columns))
+        shown.add_row(*(Text(printable(row[column] or "-")) for column in columns), style="red" if row["fault"] else None)
     console.print(shown)
 
 

@@ -54,7 +54,7 @@ def publish(  # noqa: PLR0913 - each is one option
 ) -> None:
     """Publish events, and print what became of each as one JSON line.
 
-    What fails for now is tried again for half a minute, under one idempotency key, so that nothing is published twice.
+    What fails for now is tried again, a few times within half a minute, under one idempotency key, so that nothing is published twice.
     """
     client = client_of(url, token)
     if batch is not None:

@@ -53,7 +53,7 @@ def export_kinds(installed: dict[str, Export], folder: Path, *, everything: bool
         stale = sorted(path.name for path in folder.glob("*.json") if path.stem not in installed) if everything else []
     except OSError as error:
         fail(f"{folder} cannot be written to: {error.strerror or error}")
-    complain(f"{len(installed)} kinds exported to {folder}")
+    complain(f"{_count(len(installed))} exported to {folder}")
     for name in stale:
         complain(f"warning: {folder / name} is of no installed kind; delete it if that kind is meant to be gone")
 
@@ -74,13 +74,17 @@ def compare_kinds(installed: dict[str, Export], folder: Path, patterns: Sequence
             emit(printable(f"{change.verdict}: {name} {change.pointer or '/'}: {change.message}"))
     counts = Counter(change.verdict for _, change in rows)
     complain(
-        f"{len(kept.keys() | broken.keys() | installed.keys())} kinds compared with {folder}: {counts[Verdict.BREAKING]} breaking, "
+        f"{_count(len(kept.keys() | broken.keys() | installed.keys()))} compared with {folder}: {counts[Verdict.BREAKING]} breaking, "
         f"{counts[Verdict.UNJUDGED]} that cannot be judged, {counts[Verdict.COMPATIBLE]} compatible"
     )
     if counts[Verdict.BREAKING]:
         raise typer.Exit(FAILED)
     if counts[Verdict.UNJUDGED]:
         raise typer.Exit(USAGE)
+
+
+def _count(kinds: int) -> str:
+    return f"{kinds} kind" if kinds == 1 else f"{kinds} kinds"
 
 
 def _installed(registry: KindRegistry, patterns: Sequence[str]) -> dict[str, Export]:

@@ -30,7 +30,7 @@ class Retry:
     to ``longest``. Keep ``deadline`` below the service's ``idempotency.seconds`` (120 by default): after that a repeat is a new event.
     """
 
-    attempts: int = 6
+    attempts: int = 8
     first: float = 0.25
     longest: float = 8.0
     deadline: float = 30.0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
 
-from redline.auth import STREAM_READ, mint_token
+from redline.auth import EVENTS_PUBLISH, STREAM_READ, mint_token
 from redline.clock import rfc3339
 from redline.demo.feed import Feed
 from redline.errors import StartupError
@@ -93,7 +93,8 @@ def add_demo(app: Any, settings: Settings, *, seed: int) -> None:  # noqa: ANN40
 
     app.register_listener(start, "after_server_start")
     app.register_listener(stop, "before_server_stop")
-    offer_page_tokens(app, TOKEN_PATH, ORGS, lambda org: _mint(settings, service.clock, org))
+    scopes = (STREAM_READ, EVENTS_PUBLISH)  # one at a time: who reads does not publish by mistake
+    offer_page_tokens(app, TOKEN_PATH, ORGS, scopes, lambda org, scope: _mint(settings, service.clock, org, scope))
 
 
 def _ended(task: asyncio.Task[None]) -> None:
@@ -101,7 +102,7 @@ def _ended(task: asyncio.Task[None]) -> None:
         _logger.error("The demo's simulation failed, and nothing more happens in it; the service goes on.", exc_info=error)
 
 
-def _mint(settings: Settings, clock: Clock, org: str) -> PageToken:
+def _mint(settings: Settings, clock: Clock, org: str, scope: str) -> PageToken:
     auth = settings.auth
     if auth.secret is None:
         msg = "auth.secret (REDLINE_AUTH__SECRET): the demo needs one to sign with"
@@ -111,7 +112,7 @@ def _mint(settings: Settings, clock: Clock, org: str) -> PageToken:
     token = mint_token(
         auth.secret.get_secret_value(),
         org=org,
-        scopes=STREAM_READ,
+        scopes=scope,
         ttl=TOKEN_SECONDS,
         clock=clock,
         subject="redline-demo-page",

@@ -49,7 +49,8 @@ class _Http(Http):
 
     @property
     def HEADER_MAX_SIZE(self) -> int:  # type: ignore[override]  # noqa: N802 - Sanic's name; there it is one for the process
-        return int(self.protocol.app.config.REQUEST_MAX_HEADER_SIZE)
+        most: int = self.protocol.header_bytes  # type: ignore[attr-defined]  # it is a Connection
+        return most
 
     async def http1(self) -> None:
         """Handle requests until the connection is not to be used again."""
@@ -68,12 +69,14 @@ class _Http(Http):
 class Connection(HttpProtocol):
     """A connection of the server; made by the event loop."""
 
-    __slots__ = ("_lingering", "unread")
+    __slots__ = ("_lingering", "header_bytes", "unread")
     HTTP_CLASS = _Http
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Sanic's arguments
         """Take what Sanic gives."""
         super().__init__(*args, **kwargs)
+        self.header_bytes = int(self.app.config.REQUEST_MAX_HEADER_SIZE)
+        """The bound of a head, at hand: Sanic asks for it twice a request."""
         self.unread = False
         """Whether the client had sent, or was to send, more than was read when the last request was done."""
         self._lingering: asyncio.TimerHandle | None = None

@@ -20,6 +20,8 @@ from redline.web.query import flag, query_of
 from redline.web.service import service_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sanic import Request
 
     from redline.auth.principal import Principal
@@ -29,9 +31,19 @@ if TYPE_CHECKING:
 events: Final = Blueprint("events")
 _JSON: Final = "application/json"
 _NDJSON: Final = "application/x-ndjson"
+_CONTENT_TYPE: Final = ((b"content-type", _JSON.encode()),)
 _VALID: Final[dict[str, object]] = {"valid": True}
 _ALL_GOOD, _MIXED, _CREATED = 200, 207, 201
 _SHOWN: Final = 32
+
+
+class _Json(HTTPResponse):
+    """An answer that mostly has one header, always the same; Sanic would clean and encode it anew, character by character, each time."""
+
+    @property
+    def processed_headers(self) -> Iterator[tuple[bytes, bytes]]:
+        """Return the headers as they are sent; a middleware (CORS) may have added some."""
+        return super().processed_headers if self.headers else iter(_CONTENT_TYPE)
 
 
 @events.post("/v1/events")
@@ -116,4 +128,4 @@ def _parse(text: bytes) -> object:
 
 def _json(body: object, status: int) -> HTTPResponse:
     # No Cache-Control: nobody keeps the answer to a POST that says nothing of its freshness (RFC 9110 §9.3.3).
-    return HTTPResponse(orjson.dumps(body), status=status, content_type=_JSON)
+    return _Json(orjson.dumps(body), status=status, content_type=_JSON)

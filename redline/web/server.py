@@ -8,6 +8,7 @@ starts.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import resource
 import signal
@@ -130,6 +131,9 @@ async def serve(app: Sanic[Config, Any], settings: Settings, ready: Callable[[st
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(app, settings, own_process=True) as url:
+        # What was made to start with stays: the collector need not look through it again each time, while every stream waits.
+        gc.collect()
+        gc.freeze()
         if not stop.is_set():
             ready(url)
         await stop.wait()

@@ -183,6 +183,16 @@ async def test_the_page_gets_a_token_for_reading_one_org(demo: RunningService, c
     assert other.json()["token"] != body["token"]
 
 
+async def test_the_page_gets_another_one_to_publish_with(demo: RunningService) -> None:
+    answer = await demo.http.get(f"{demo.url}/demo/token", params={"org": "globex", "scope": "events:publish"})
+    claims = inspect_token(answer.json()["token"])["claims"]
+    assert (claims["org"], claims["scope"]) == ("globex", "events:publish")
+    accepted = await demo.post({"kind": "scheduler.tick", "data": demo.example("scheduler.tick")}, answer.json()["token"])
+    assert accepted.status_code == HTTPStatus.CREATED
+    for scope in ("admin", "", "stream:read events:publish", "*"):
+        refused_for(await demo.http.get(f"{demo.url}/demo/token", params={"scope": scope}), "scope")
+
+
 async def test_without_an_org_it_is_for_the_first(demo: RunningService) -> None:
     answer = await demo.http.get(f"{demo.url}/demo/token")
     assert answer.json()["org"] == "acme"

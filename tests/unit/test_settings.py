@@ -201,7 +201,12 @@ ALGORITHMS = "it takes a list of at least one of HS256, HS384, HS512, RS256, "
         ("eventlog", "sqlite:///x.db?synchronous=most", "'sqlite:///x.db?[redacted]'", "its option synchronous takes one of OFF, NORMAL, "),
         ("eventlog", "sqlite:///x.db?reads=0", "'sqlite:///x.db?[redacted]'", "its option reads takes a whole number from 1 to "),
         ("eventlog", "sqlite:///x.db?reads=1&reads=2", "'sqlite:///x.db?[redacted]'", "its option reads is given twice"),
-        ("eventlog", "nats://u:hunter2@h", "'nats://[redacted]@h'", "nats:// is not in this version yet; it takes memory:// or sqlite:///PATH"),
+        (
+            "eventlog",
+            "nats://u:hunter2@h",
+            "'nats://[redacted]@h'",
+            "nats:// is not in this version yet; it takes memory:// or sqlite:///PATH",
+        ),
         ("eventlog", "events.db", "", "it takes memory://, sqlite:///PATH, or the URL of an installed package's log"),
         ("eventlog", "memory://?x=1", "'memory://?[redacted]'", "it takes memory://"),
         ("auth.jwks", "https://h/jwks.json", "", "a URL is not in this version yet; it takes the path of a file"),

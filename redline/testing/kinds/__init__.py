@@ -43,8 +43,7 @@ def check_kind(
     validators slow: what takes longer than ``slow_seconds`` by ``timer`` (this thread's CPU time, the best of three tries) is named. The
     payloads are what the service's parser can hand to a validator: UTF-8 text, finite numbers, integers of 64 bits.
 
-    Raises ``AssertionError`` whose message lists everything that is wrong, and ``ImportError`` where jsonschema is missing
-    (``pip install 'redline[testing]'``).
+    Raises ``AssertionError`` whose message lists everything that is wrong.
     """
     findings = list(dict.fromkeys(_findings(kind, [dict(example) for example in examples], slow_seconds, timer)))
     if not findings:

@@ -17,7 +17,8 @@ from sanic.response import HTTPResponse
 from redline.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from importlib.resources.abc import Traversable
 
     from sanic import Request
 
@@ -59,14 +60,22 @@ class Asset(NamedTuple):
 
 @cache
 def assets() -> Mapping[str, Asset]:
-    """Return the page's files by name, as the installed package holds them; read once."""
+    """Return the page's files by their paths, as the installed package holds them; read once."""
     found = {}
-    for each in files(__package__).joinpath("assets").iterdir():
+    for path, each in _files(files(__package__).joinpath("assets"), ""):
         content_type = _TYPES.get(f".{each.name.rpartition('.')[2]}")
         if content_type is not None:
             body = each.read_bytes()
-            found[each.name] = Asset(body, content_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+            found[path] = Asset(body, content_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
     return found
+
+
+def _files(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
+    for each in folder.iterdir():
+        if each.is_dir():
+            yield from _files(each, f"{prefix}{each.name}/")
+        else:
+            yield prefix + each.name, each
 
 
 @console.get("/", name="index")
@@ -76,8 +85,8 @@ async def index(request: Request) -> HTTPResponse:
     return _answer(request, assets()[_INDEX])
 
 
-@console.get("/console/<name:str>", name="asset")
-@console.head("/console/<name:str>", name="asset_head")
+@console.get("/console/<name:path>", name="asset")
+@console.head("/console/<name:path>", name="asset_head")
 async def asset(request: Request, name: str) -> HTTPResponse:
     """Answer with one of its files."""
     found = assets().get(name)

@@ -18,7 +18,7 @@ from redline.errors import Detail, Forbidden
 from redline.web.query import query_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sanic import Request, Sanic
     from sanic.config import Config
@@ -35,19 +35,20 @@ class PageToken(NamedTuple):
     expires_at: str
 
 
-def offer_page_tokens(app: Sanic[Config, Any], path: str, orgs: Sequence[str], mint: Callable[[str], PageToken]) -> None:
-    """Add ``GET path?org=`` to ``app``: a token of ``mint(org)`` for one of ``orgs`` (by default the first), or 403.
+def offer_page_tokens(
+    app: Sanic[Config, Any], path: str, orgs: Sequence[str], scopes: Sequence[str], mint: Callable[[str, str], PageToken]
+) -> None:
+    """Add ``GET path?org=&scope=`` to ``app``: a token of ``mint(org, scope)`` for one of ``orgs`` and one of ``scopes``, or 403.
 
-    The answer: ``{"token", "expiresAt", "org", "orgs"}``.
+    By default it is for the first of each. The answer: ``{"token", "expiresAt", "org", "orgs"}``.
     """
 
     async def page_token(request: Request) -> HTTPResponse:
         refuse_all_but_own_page(request)
-        named = query_of(request).get("org", [orgs[0]])
-        if len(named) != 1 or named[0] not in orgs:
-            _refuse(f"tokens are given for one org at a time, of {', '.join(orgs)}", "org")
-        minted = mint(named[0])
-        body = {"token": minted.token, "expiresAt": minted.expires_at, "org": named[0], "orgs": list(orgs)}
+        query = query_of(request)
+        org, scope = _one(query, "org", orgs), _one(query, "scope", scopes)
+        minted = mint(org, scope)
+        body = {"token": minted.token, "expiresAt": minted.expires_at, "org": org, "orgs": list(orgs)}
         return HTTPResponse(orjson.dumps(body), headers={"Cache-Control": "no-store"}, content_type="application/json")
 
     app.add_route(page_token, path, methods=["GET"], name="page_token")
@@ -67,6 +68,14 @@ def refuse_all_but_own_page(request: Request) -> None:
         _refuse("another site asks", "site")
     if any(origin.lower() != f"http://{hosts[0]}" for origin in request.headers.getall("origin", [])):
         _refuse("another origin asks", "origin")
+
+
+def _one(query: Mapping[str, Sequence[str]], name: str, allowed: Sequence[str]) -> str:
+    """Return the one value of a parameter, by default the first that is allowed."""
+    named = query.get(name, [allowed[0]])
+    if len(named) != 1 or named[0] not in allowed:
+        _refuse(f"tokens are given for one {name} at a time, of {', '.join(allowed)}", name)
+    return named[0]
 
 
 def _is_loopback(address: str) -> bool:

@@ -216,12 +216,25 @@ def test_kinds_shows_what_cannot_be_used(redline: Callable[..., Result]) -> None
     assert "test.good" in result.stdout
     assert "importing no_such_module failed" in " ".join(result.stdout.split())
     assert "\x1b[31m" not in result.stdout
+    assert "entry point 'test.bad': importing no_such_module failed" in result.stderr
     result = redline("kinds", "--json")
     assert result.exit_code == 1
     assert [(row["name"], row["fault"] is None) for row in map(json.loads, result.stdout.splitlines())] == [
         ("test.good", True),
         ("test.bad", False),
     ]
+
+
+def test_on_a_narrow_terminal_a_fault_is_no_column(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    row = {"title": None, "version": None, "distribution": "acme-kinds 1.0", "origin": "environment", "fault": "no word of this"}
+    cli_plugins.table([{"name": "org.entitlements.changed", **row}])
+    shown = capsys.readouterr().out
+    assert "\x1b[31morg.entitlements.changed" in shown
+    assert "acme-kinds 1.0" in shown
+    assert "word" not in shown
 
 
 def test_kinds_without_any_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redline import Policy
+from redline import Policy, discovery
 from redline.cli import schemas
 from redline.kinds import registry
 
@@ -54,7 +54,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
                 monkeypatch.setattr(sys.modules[__name__], attribute, Kind(name, schema), raising=False)
             points.append(EntryPoint(name, f"{__name__}:{attribute}" if schema is not None else "no_such_module:kind", registry.GROUP))
         monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
-        monkeypatch.setattr(registry.survey_kinds, "__defaults__", (lambda _: points,))
+        monkeypatch.setattr(discovery, "installed", lambda _: points)
 
     return put
 
@@ -82,7 +82,7 @@ def test_a_file_of_no_installed_kind_is_told_of(redline: Redline, install: Insta
     result = redline("kinds", "--export", str(tmp_path))
     assert result.exit_code == 0
     assert f"warning: {tmp_path / 'test.two.json'} is of no installed kind" in result.stderr
-    assert "warning" not in redline("kinds", "--export", str(tmp_path), "--kind", "test.one").stderr
+    assert redline("kinds", "--export", str(tmp_path), "--kind", "test.one").stderr == f"redline: 1 kind exported to {tmp_path}\n"
 
 
 CASES: list[Case] = [

@@ -5,7 +5,6 @@ The law of these tests: each kind here breaks one promise and keeps all others, 
 
 from __future__ import annotations
 
-import builtins
 import json
 import re
 import sys
@@ -17,7 +16,7 @@ from redline import Detail, PayloadError, Policy
 from redline.testing import check_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -356,16 +355,3 @@ def test_an_integer_beyond_64_bits_is_nothing_that_a_validator_meets() -> None:
     check_kind(Looks())
     assert min(seen) >= -(2**63)
     assert max(seen) < 2**64
-
-
-def test_without_jsonschema_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    real: Callable[..., Any] = builtins.__import__
-
-    def missing(name: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the import's own
-        if name == "jsonschema":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(ImportError, match=r"pip install 'redline\[testing\]'"):
-        check_kind(Good())

@@ -1,100 +1,149 @@
-// The page: which org is followed, with which token, and what happens when that ends.
+// The page: which org is followed with which token, and what is said of that.
 
+import { Board } from './board.js';
+import { Catalogue, installedKinds } from './catalogue.js';
+import { Connection } from './connection.js';
 import { byId, make, setText } from './dom.js';
-import { LiveStream } from './live.js';
-import { Model } from './model.js';
-import { TokenError, checkToken, demoToken, installedKinds } from './tokens.js';
-import { View } from './view.js';
 import { timeOf } from './format.js';
+import { Publisher } from './publish.js';
+import * as session from './session.js';
+import { follow } from './stream.js';
+import { startTabs } from './tabs.js';
+import { startTheme } from './theme.js';
 
-const FIRST_KINDS = ['scheduler.tick', 'run.stage', 'change.detected', 'action.delivered', 'change.stateChanged', 'org.entitlements.changed'];
-const QUIET_CATCH_UP = 400;
+// Before anything else: a token in the address does not stay there.
+const arrived = session.takeFromAddress();
 
-const model = new Model();
-const view = new View(model);
-let kinds = FIRST_KINDS;
 let stream = null;
-let quiet = 0;
+let following = null;
 
-function notice(text) {
-  byId('notice').hidden = !text;
-  setText(byId('notice-text'), text);
+const connection = new Connection();
+const board = new Board(byId('live'));
+const publisher = new Publisher(publishToken);
+const catalogue = new Catalogue((name) => {
+  publisher.choose(name);
+  tabs.show('publish');
+});
+const tabs = startTabs(byId('tabs'), (name) => {
+  board.shown = name;
+  board.ask();
+});
+
+// Takes one event, as the stream gives it; the tests of the page give it theirs.
+export function take(envelope, live) {
+  if (!live) connection.replayed();
+  board.take(envelope, live);
+  publisher.arrived(envelope.id);
 }
 
-// A catch-up of a blink is not worth a word.
-function showPhase(name, words) {
-  clearTimeout(quiet);
-  if (name === 'replaying') quiet = setTimeout(() => view.phase(name, words), QUIET_CATCH_UP);
-  else view.phase(name, words);
+function banner(name, text) {
+  byId(name).hidden = !text;
+  setText(byId(`${name}-text`), text);
 }
 
-// Follows one org from the beginning of its retained history on. `token` is what LiveStream asks for one.
-function follow(token, on = {}) {
-  stream?.stop();
-  model.reset();
-  view.cursor('');
-  view.ask();
-  notice('');
-  stream = new LiveStream(kinds, token, {
-    onEvent(envelope, live) {
-      model.apply(envelope, live);
-      view.ask();
+// Follows one org from the beginning of its retained history on. `token` gives a promise of a token, and a newer one each time.
+function startFollowing(token, on = {}) {
+  board.reset();
+  connection.reset();
+  board.waiting(true);
+  banner('gap', '');
+  banner('notice', '');
+  following = { token, on, lastId: '' };
+  open();
+}
+
+function open() {
+  stream?.close();
+  const { token, on, lastId } = following;
+  stream = follow({
+    token,
+    lastEventId: lastId || 'earliest',
+    on: {
+      event: take,
+      opened(data) {
+        board.waiting(false);
+        if (connection.opened(data)) learnKinds();
+        on.opened?.(data);
+      },
+      caughtUp: () => connection.caughtUp(),
+      gap({ reason, oldest }) {
+        board.reset();
+        connection.gap();
+        const why = reason === 'evicted' ? 'Events that this page has not seen are no longer kept' : 'The server cannot tell which events this page has missed';
+        banner('gap', `Gap at ${timeOf(Date.now())}. ${why}. What you see was built anew from ${oldest ? 'everything that is kept' : 'an empty history'}.`);
+      },
+      moved(id) {
+        following.lastId = id;
+        connection.moved(id);
+      },
+      beat: () => connection.beat(),
+      broken: (reason) => connection.broken(reason),
+      expiring: (data) => on.expiring?.(data),
+      refused: (error) => (on.refused ?? askForToken)(error.message),
     },
-    onOpen(data) {
-      on.opened?.(data);
-    },
-    onGap({ reason, oldest }) {
-      model.reset();
-      view.ask();
-      const why = reason === 'evicted' ? 'Older events are no longer retained' : 'The server cannot tell which events this page has missed';
-      notice(`${why}. What you see was built anew from ${oldest ? 'everything that is retained' : 'an empty history'}.`);
-    },
-    onCursor: (id) => view.cursor(id),
-    onBeat: () => view.beat(),
-    onPhase: showPhase,
-    onExpiring: (data) => on.expiring?.(data),
-    onRefused: (message) => askForToken(message),
   });
-  stream.start();
+}
+
+function cutOrResume() {
+  if (connection.isCut) {
+    connection.broken('cut');
+    open();
+    return;
+  }
+  stream.close();
+  connection.cut();
+}
+
+// After a reconnect the server may be another one, with other plugins.
+async function learnKinds() {
+  const found = await installedKinds();
+  if (!found.size || JSON.stringify([...found]) === JSON.stringify([...board.kinds])) return;
+  board.learn(found);
+  catalogue.show(found);
+  publisher.show(found);
+}
+
+function title(org) {
+  setText(document.querySelector('title'), `${org} · Redline console`);
 }
 
 // The demo: its orgs to choose from, and tokens on request.
 function startDemo(first) {
   let given = first;
-  const chosen = () => byId('orgs').querySelector('input:checked')?.value;
-  const followOrg = (org) =>
-    follow(async () => {
+  const followOrg = (org) => {
+    session.keepOrg(org);
+    title(org);
+    startFollowing(async () => {
       const ready = given;
       given = null;
       if (ready?.org === org) return ready.token;
-      const answer = await demoToken(org);
-      if (!answer) throw new TokenError('This server is no longer the demo. Reload the page.', true);
+      const answer = await session.demoToken(org);
+      if (!answer) throw new session.TokenError('This server is no longer the demo. Reload the page.');
       return answer.token;
     });
+    following.publishToken = async () => (await session.demoToken(org, 'events:publish'))?.token ?? '';
+    publisher.wantToken(false);
+  };
   byId('orgs').append(
     ...first.orgs.map((org) => {
       const input = make('input');
       Object.assign(input, { type: 'radio', name: 'org', value: org, checked: org === first.org });
-      input.addEventListener('change', () => {
-        history.replaceState(null, '', `#${org}`);
-        setText(document.querySelector('title'), `${org} · Redline console`);
-        followOrg(org);
-      });
+      input.addEventListener('change', () => followOrg(org));
       return make('label', '', input, make('span', '', org));
     }),
   );
   byId('orgs').hidden = false;
-  setText(document.querySelector('title'), `${first.org} · Redline console`);
-  followOrg(chosen());
+  followOrg(first.org);
 }
 
 // Everywhere else: a token that somebody pastes.
 function askForToken(why) {
-  stream?.stop();
-  view.phase('refused', 'Not connected');
+  stream?.close();
+  session.keepToken('');
+  connection.refused();
   if (why) setText(byId('token-why'), why);
   byId('token-form').hidden = false;
-  byId('main').hidden = true;
+  byId('main').dataset.asking = '';
   byId('forget').hidden = true;
   byId('org').hidden = true;
   byId('token').focus();
@@ -102,46 +151,64 @@ function askForToken(why) {
 
 function startWithToken(token) {
   byId('token-form').hidden = true;
-  byId('main').hidden = false;
+  delete byId('main').dataset.asking;
   byId('orgs').hidden = true;
-  follow(
-    async (expiring) => {
-      if (expiring) throw new TokenError('The token ends soon.', true);
-      await checkToken(token);
-      return token;
-    },
+  startFollowing(
+    async () => token,
     {
       opened({ org }) {
         setText(byId('org'), org);
         byId('org').hidden = false;
         byId('forget').hidden = false;
-        setText(document.querySelector('title'), `${org} · Redline console`);
+        title(org);
       },
+      // What the server says of the token is more than that there is no better one.
+      refused: async (message) => askForToken((await session.whyRefused(token)) || message),
       expiring({ expiresAt }) {
-        notice(`The token ends at ${timeOf(expiresAt)}. Paste another one to go on.`);
+        banner('notice', `The token ends at ${timeOf(expiresAt)}. Paste another one to go on.`);
       },
     },
   );
+  const may = session.scopesOf(token).includes('events:publish');
+  following.publishToken = async () => (may ? token : '');
+  publisher.wantToken(!may);
+}
+
+async function publishToken() {
+  return (await following?.publishToken?.()) ?? '';
 }
 
 async function begin() {
-  byId('notice-close').addEventListener('click', () => notice(''));
+  for (const name of ['gap', 'notice']) byId(`${name}-close`).addEventListener('click', () => banner(name, ''));
+  startTheme(byId('theme'));
+  byId('cut').addEventListener('click', cutOrResume);
   byId('forget').addEventListener('click', () => askForToken('Paste the token to go on with.'));
   byId('token-form').addEventListener('submit', (event) => {
     event.preventDefault();
     const token = byId('token').value.trim();
     byId('token').value = '';
-    if (token) startWithToken(token);
+    if (!token) return;
+    session.keepToken(byId('keep').checked ? token : '');
+    startWithToken(token);
   });
-  showPhase('connecting', 'Connecting');
-  kinds = await installedKinds(FIRST_KINDS);
-  const wanted = location.hash.slice(1);
+  setInterval(() => connection.second(Date.now()), 1000);
+  connection.reset();
+  board.waiting(true);
+  await learnKinds();
+  if (!board.kinds.size) catalogue.show(board.kinds);
+  if (arrived.token || session.keptToken()) startWithToken(arrived.token || session.keptToken());
+  else await startWithoutToken();
+  if (arrived.inQuery) banner('notice', 'A token stood in the address, where the server and proxies see it. It was removed and not used: treat it as known to others.');
+}
+
+async function startWithoutToken() {
+  const wanted = session.keptOrg();
   try {
-    const first = (wanted && (await demoToken(wanted).catch(() => null))) || (await demoToken(''));
+    const first = (wanted && (await session.demoToken(wanted).catch(() => null))) || (await session.demoToken(''));
     if (first) startDemo(first);
     else askForToken('');
   } catch (error) {
-    if (!(error instanceof TokenError)) throw error;
+    if (!(error instanceof session.TokenError)) throw error;
     askForToken(error.message);
   }
 }

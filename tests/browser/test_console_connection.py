@@ -1,0 +1,179 @@
+"""The console's connection: whose token it uses, where that is kept, and what is said while there is no stream.
+
+The law held here: a token is in no address and no history, and no state of the connection goes unsaid.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.async_api import expect
+
+from redline.testing import serving
+from tests.browser.consoles import console
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from playwright.async_api import Browser, Page
+
+    from redline.testing import RunningService
+
+pytestmark = pytest.mark.toolchain("chromium")
+QUICK = {"heartbeat_seconds": 0.25, "retry_milliseconds": 50}
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[RunningService]:
+    async with serving({**QUICK, "history": {"events": 10}}) as running:
+        yield running
+
+
+async def addresses(page: Page) -> list[str]:
+    """Return every address that the tab's history holds, and the present one."""
+    devtools = await page.context.new_cdp_session(page)
+    entries = (await devtools.send("Page.getNavigationHistory"))["entries"]
+    return [page.url, *(entry[name] for entry in entries for name in ("url", "userTypedURL"))]
+
+
+async def kept(page: Page) -> str:
+    """Return what the page has stored."""
+    return str(await page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])"))
+
+
+async def test_a_pasted_token_is_in_memory_only(chromium: Browser, service: RunningService) -> None:
+    token = service.token()
+    async with console(chromium, service.url) as page:
+        await page.follow(token)
+        await page.view("Catalogue")
+        assert token not in str(await addresses(page.page))
+        assert token not in await kept(page.page)
+        assert await page.page.locator("#token").input_value() == ""
+        assert token not in await page.page.content()
+        await page.page.reload()
+        await page.phase("Not connected")
+
+
+async def test_it_is_kept_for_the_tab_where_somebody_asks_for_that(chromium: Browser, service: RunningService) -> None:
+    token = service.token()
+    async with console(chromium, service.url) as page:
+        await page.page.get_by_label("Keep it for this tab").check()
+        await page.follow(token)
+        await page.page.reload()
+        await page.phase("Live")
+        assert token not in str(await addresses(page.page))
+        other = await page.page.context.new_page()
+        await other.goto(service.url)
+        await expect(other.locator("#phase")).to_have_text("Not connected")
+        await page.page.get_by_role("button", name="Use another token").click()
+        assert token not in await kept(page.page)
+
+
+async def test_one_in_the_fragment_is_used_and_removed_at_once(chromium: Browser, service: RunningService) -> None:
+    token = service.token()
+    async with console(chromium, service.url, f"/#token={token}") as page:
+        await page.phase("Live")
+        assert page.page.url == f"{service.url}/"
+        await page.view("Inspector")
+        await page.page.go_back()
+        # userTypedURL is the browser's own word for what was typed; what the tab goes back to is `url`.
+        devtools = await page.page.context.new_cdp_session(page.page)
+        entries = (await devtools.send("Page.getNavigationHistory"))["entries"]
+        assert [entry["url"] for entry in entries if token in entry["url"]] == []
+        assert token not in await kept(page.page)
+
+
+async def test_one_in_the_query_is_removed_and_not_used(chromium: Browser, service: RunningService) -> None:
+    async with console(chromium, service.url, f"/?token={service.token()}") as page:
+        await page.phase("Not connected")
+        assert page.page.url == f"{service.url}/"
+        await expect(page.page.get_by_text("It was removed and not used")).to_be_visible()
+
+
+async def test_a_refusal_says_why_and_takes_another_token(chromium: Browser, service: RunningService) -> None:
+    async with console(chromium, service.url) as page:
+        await page.connect("nonsense")
+        await expect(page.page.locator("#token-why")).to_contain_text("The credential is not a signed token")
+        await page.phase("Not connected")
+        await page.connect(service.token(scopes="events:publish"))
+        await expect(page.page.locator("#token-why")).to_contain_text("stream:read")
+        await expect(page.page.locator("#token")).to_be_focused()
+        await expect(page.panel("Runs")).to_be_hidden()
+        await page.follow(service.token())
+        await expect(page.panel("Runs")).to_be_visible()
+
+
+async def test_a_token_that_ends_is_told_of_and_asked_for(chromium: Browser, service: RunningService) -> None:
+    async with console(chromium, service.url) as page:
+        await page.follow(service.token(ttl=4))
+        await expect(page.page.get_by_text("Paste another one to go on")).to_be_visible()
+        await page.phase("Not connected")
+        await page.follow(service.token())
+
+
+async def test_over_capacity_is_said_and_ends_by_itself(chromium: Browser) -> None:
+    async with serving({**QUICK, "limits": {"streams": 1}}) as service:
+        holder = await service.stream()
+        await holder.event("stream.open")
+        async with console(chromium, service.url) as page:
+            await page.connect(service.token())
+            await page.phase("Over capacity")
+            await expect(page.page.locator("#words")).to_contain_text("no room for another stream")
+            await expect(page.panel("Runs")).to_contain_text("Waiting for the stream.")
+            await holder.close()
+            await page.phase("Live")
+
+
+async def test_a_restart_is_said_and_what_was_lost_with_it(chromium: Browser) -> None:
+    async with serving(QUICK) as service:
+        await service.publish_many(3)
+        token, port = service.token(), int(service.url.rpartition(":")[2])
+        opened = console(chromium, service.url)
+        page = await opened.__aenter__()
+        await page.follow(token)
+        await page.received(3)
+    await page.phase("Disconnected")
+    await expect(page.page.locator("#words")).to_contain_text("Shown as of")
+    await expect(page.panel("Scheduler")).to_contain_text("Runs it found due")
+    async with serving({**QUICK, "port": port, "auth": {"secret": service.secret}}) as again:
+        await again.publish_many(2, token=token)
+        await page.phase("Live")
+        banner = page.page.get_by_role("alert").filter(has_text="Gap at")
+        await expect(banner).to_contain_text("cannot tell which events")
+        await page.received(2)
+        await banner.get_by_role("button", name="Dismiss").click()
+        await expect(banner).to_be_hidden()
+        await opened.__aexit__(None, None, None)
+
+
+async def test_a_cut_connection_resumes_where_it_was(chromium: Browser, service: RunningService) -> None:
+    async with console(chromium, service.url) as page:
+        await page.follow(service.token())
+        first = await service.publish()
+        await page.received(1)
+        await page.page.get_by_role("button", name="Cut the connection").click()
+        await page.phase("Cut by you")
+        await service.publish_many(4)
+        await page.page.get_by_role("button", name="Resume").click()
+        await page.phase("Live")
+        await expect(page.page.locator("#words")).to_have_text(f"Resumed after {first}: 4 events replayed, none lost.")
+        await page.received(5)
+        await expect(page.page.locator("#reconnects")).to_have_text("1")
+        await expect(page.page.locator("#heartbeat")).to_contain_text("s ago")
+        await expect(page.page.get_by_text("Gap at")).to_be_hidden()
+        await expect(page.page.locator("#cursor")).to_have_text(first.replace("-1", "-5"))
+
+
+async def test_a_gap_is_shown(chromium: Browser, service: RunningService) -> None:
+    async with console(chromium, service.url) as page:
+        await page.follow(service.token())
+        await service.publish()
+        await page.received(1)
+        await page.page.get_by_role("button", name="Cut the connection").click()
+        await service.publish_many(25)
+        await page.page.get_by_role("button", name="Resume").click()
+        banner = page.page.get_by_role("alert").filter(has_text="Gap at")
+        await expect(banner).to_contain_text("no longer kept")
+        await page.received(10)
+        await expect(page.page.locator("#words")).not_to_contain_text("none lost")
