@@ -6,6 +6,7 @@ The law held here: a token is in no address and no history, and no state of the 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -152,6 +153,8 @@ async def test_a_token_that_ends_is_told_of_and_asked_for(chromium: Browser, ser
         await page.follow(service.token(ttl=4))
         await expect(page.page.get_by_text("Paste another one to go on")).to_be_visible()
         await page.phase("Not connected")
+        await expect(page.page.locator("#token-why")).to_contain_text(re.compile("has ended|has expired"))
+        await expect(page.page.locator("#notice")).to_be_hidden()
         await page.follow(service.token())
 
 

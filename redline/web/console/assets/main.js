@@ -167,6 +167,7 @@ function startWithToken(token) {
   byId('token-form').hidden = true;
   delete byId('main').dataset.asking;
   byId('orgs').hidden = true;
+  let isEnding = false;
   startFollowing(
     async () => token,
     {
@@ -180,9 +181,10 @@ function startWithToken(token) {
       async refused(message) {
         const mine = following;
         const why = await session.whyRefused(token);
-        if (following === mine) askForToken(why || message);
+        if (following === mine) askForToken(why || (isEnding ? 'The token has ended. Paste another one to go on.' : message));
       },
       expiring({ expiresAt }) {
+        isEnding = true;
         banner('notice', `The token ends at ${timeOf(expiresAt)}. Paste another one to go on.`);
       },
     },
