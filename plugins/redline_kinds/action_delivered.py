@@ -101,7 +101,7 @@ class ActionDelivered(Payload):
         "for channel webhook it is that, or a host or a name without spaces."
     )
     status: Literal["delivered", "failed", "retrying"] = Field(description="How this try ended.")
-    attempt: Positive = Field(description="The how-manieth try it is, from 1.")
+    attempt: Positive = Field(description="Which try it is, counted from 1.")
     delivered_at: Omittable[Time] = Field(None, description="When it arrived; present exactly when status is delivered.")
     error: Omittable[Failure] = Field(None, description="What went wrong, now or on the way; required when status is failed.")
 

@@ -29,7 +29,7 @@ class RunStage(Payload):
     stage: Literal["queued", "fetching", "extracting", "diffing", "classifying", "completed"] = Field(description="Where the run is.")
     status: Literal["started", "progress", "succeeded", "failed", "skipped"] = Field(description="What happened there.")
     progress: Fraction = Field(description="How much of the stage is done, from 0 to 1.")
-    attempt: Positive = Field(description="The how-manieth try of this stage it is, from 1.")
+    attempt: Positive = Field(description="Which try of this stage it is, counted from 1.")
     message: Omittable[Text] = Field(None, description="A sentence for people.")
     error: Omittable[Failure] = Field(None, description="What went wrong; present exactly when status is failed.")
 

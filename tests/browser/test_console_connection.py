@@ -5,18 +5,22 @@ The law held here: a token is in no address and no history, and no state of the 
 
 from __future__ import annotations
 
+import asyncio
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.async_api import expect
 
-from redline.testing import serving
+from redline.demo import TOKEN_SECONDS
+from redline.testing import ManualClock, serving
 from tests.browser.consoles import console
+from tests.browser.test_console import demo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Browser, Page, Route
 
     from redline.testing import RunningService
 
@@ -84,6 +88,46 @@ async def test_one_in_the_fragment_is_used_and_removed_at_once(chromium: Browser
         assert token not in await kept(page.page)
 
 
+async def test_one_that_is_entered_while_the_page_is_open_is_used_and_removed_as_well(chromium: Browser, service: RunningService) -> None:
+    token = service.token("globex")
+    async with console(chromium, service.url) as page:
+        await page.page.get_by_label("Keep it for this tab").check()
+        await page.follow(service.token("acme"))
+        await page.view("Inspector")
+        await page.page.evaluate("token => { location.hash = `token=${token}` }", token)
+        await expect(page.page.locator("#org")).to_have_text("globex")
+        assert page.page.url == f"{service.url}/"
+        assert token not in str(await addresses(page.page))
+        assert await page.page.evaluate("sessionStorage.length") == 0, "a reload would go back to the other org"
+
+
+async def test_nothing_of_one_org_is_left_when_another_is_followed(chromium: Browser, service: RunningService) -> None:
+    example = service.example("run.stage")
+    for org in ("acme", "globex"):
+        for number in range(3):
+            await service.publish("run.stage", {**example, "runId": f"run_{number}", "vendorId": f"{org}-vendor"}, token=service.token(org))
+    async with console(chromium, service.url) as page:
+        await page.follow(service.token("acme"))
+        await page.view("Inspector")
+        rows = page.page.locator("#inspect-list > li")
+        await expect(rows).to_have_count(3)
+        await page.view("Live")
+        await page.page.get_by_role("button", name="Use another token").click()
+        await page.view("Publish")
+        await page.page.get_by_role("button", name="Check only").click()
+        await expect(page.page.locator("#publish-errors")).to_contain_text("A token with the scope events:publish is needed")
+        await page.page.get_by_role("link", name="Inspector").click()
+        await expect(page.page.get_by_role("button", name="Connect", exact=True)).to_be_visible()
+        await expect(rows).to_have_count(0)
+        await page.follow(service.token("globex"))
+        await expect(rows).to_have_count(3)
+        await expect(rows.first).to_contain_text("globex-vendor")
+        await expect(page.page.locator("#inspect-list")).not_to_contain_text("acme")
+        await page.view("Live")
+        await expect(page.panel("Runs")).to_contain_text("globex-vendor")
+        await expect(page.panel("Runs")).not_to_contain_text("acme")
+
+
 async def test_one_in_the_query_is_removed_and_not_used(chromium: Browser, service: RunningService) -> None:
     async with console(chromium, service.url, f"/?token={service.token()}") as page:
         await page.phase("Not connected")
@@ -109,6 +153,8 @@ async def test_a_token_that_ends_is_told_of_and_asked_for(chromium: Browser, ser
         await page.follow(service.token(ttl=4))
         await expect(page.page.get_by_text("Paste another one to go on")).to_be_visible()
         await page.phase("Not connected")
+        await expect(page.page.locator("#token-why")).to_contain_text(re.compile("has ended|has expired"))
+        await expect(page.page.locator("#notice")).to_be_hidden()
         await page.follow(service.token())
 
 
@@ -177,3 +223,38 @@ async def test_a_gap_is_shown(chromium: Browser, service: RunningService) -> Non
         await expect(banner).to_contain_text("no longer kept")
         await page.received(10)
         await expect(page.page.locator("#words")).not_to_contain_text("none lost")
+
+
+async def test_another_token_takes_over_without_a_word(chromium: Browser) -> None:
+    clock, late, held = ManualClock(), "2030-01-01T00:00:00Z", asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await held.wait()
+        await route.continue_()
+
+    # The page's time is past the token's end: it renews as soon as it is told of that.
+    async with demo(clock) as url, console(chromium, url, at=late) as page:
+        await page.phase("Live")
+        await page.page.route("**/v1/stream?*", hold)
+        async with page.page.expect_request("**/v1/stream?*"):
+            clock.advance(TOKEN_SECONDS - 30)
+            clock.advance(1)
+        count = page.page.locator("#count")
+        before = await count.inner_text()
+        while await count.inner_text() == before:
+            clock.advance(2)
+            await asyncio.sleep(0.05)
+        # What came over the first stream while the second one was on its way is replayed there, and is no news.
+        words = page.page.locator("#words")
+        said = await words.inner_text()
+        await page.page.evaluate("""() => {
+          window.phases = [];
+          new MutationObserver(() => window.phases.push(document.getElementById('phase').textContent))
+            .observe(document.getElementById('phase'), { subtree: true, childList: true, characterData: true });
+        }""")
+        async with page.page.expect_response("**/v1/stream?*"):
+            held.set()
+        await asyncio.sleep(1)  # that something is not said can only be waited for
+        assert await page.page.evaluate("window.phases") == []
+        assert await words.inner_text() == said
+        await expect(page.page.locator("#reconnects")).to_have_text("0")

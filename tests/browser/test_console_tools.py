@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import EntryPoint
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.async_api import expect
 from pydantic import Field
 
-from redline import Omittable, Payload, model_kind
+from redline import Omittable, Payload, Policy, model_kind
 from redline.discovery import installed
 from redline.testing import serving
 from tests.browser.consoles import console
@@ -52,6 +53,40 @@ parcel = model_kind("parcel.scanned", Parcel, title="Parcel scanned", descriptio
 
 def with_parcel(group: str) -> Iterable[EntryPoint]:
     return [*installed(group), EntryPoint("parcel.scanned", f"{__name__}:parcel", group)]
+
+
+class Odd:
+    """A kind whose schema is right, and unlike any that a model makes."""
+
+    def __init__(self, name: str, schema: dict[str, Any]) -> None:
+        self.name = f"odd.{name}"
+        self.schema = schema
+        self.policy = Policy(title=name, description="Not usual.", version="1.0.0")
+
+    def validate(self, data: object, /) -> bytes:
+        return json.dumps(data, separators=(",", ":")).encode()
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "percent": {"type": "object", "properties": {"share": {"$ref": "#/$defs/100%"}}, "$defs": {"100%": {"type": "string"}}},
+    "lists": {
+        "type": "object",
+        "properties": {"tree": {"$ref": "#/$defs/list"}},
+        "$defs": {"list": {"type": "array", "items": {"$ref": "#/$defs/list"}}},
+    },
+    "itself": {"type": "object", "properties": {f"part{number}": {"$ref": "#"} for number in range(12)}},
+    "circle": {"type": "object", "properties": {"me": {"$ref": "#/properties/me"}}},
+    "names": {"type": "object", "properties": {"constructor": {"type": "string"}, "toString": True, "note": {"type": ["string", "null"]}}},
+    "anchor": {"$ref": "#top", "$defs": {"top": {"$anchor": "top", "type": "object", "properties": {"deep": {"type": "integer"}}}}},
+    "list": {"type": "array", "items": {"type": "integer"}},
+    "any": {},
+}
+"""Schemas of draft 2020-12, of the sort that a page may fall over."""
+odd = SimpleNamespace(**{name: Odd(name, schema) for name, schema in ODD.items()})
+
+
+def with_odd_kinds(group: str) -> Iterable[EntryPoint]:
+    return [*installed(group), *(EntryPoint(f"odd.{name}", f"{__name__}:odd.{name}", group) for name in ODD)]
 
 
 @pytest.fixture
@@ -185,3 +220,23 @@ async def test_a_key_that_was_used_gives_the_first_id(chromium: Browser, service
         await fields.get_by_label("Due runs").fill("4")
         await page.page.get_by_role("button", name="Publish", exact=True).click()
         await expect(page.page.locator("#publish-errors")).to_contain_text("key")
+
+
+async def test_schemas_of_any_sort_stop_nothing(chromium: Browser) -> None:
+    async with serving(plugins=with_odd_kinds) as service, console(chromium, service.url) as page:
+        await page.follow(service.token())
+        await page.view("Catalogue")
+        for name in ODD:
+            await page.page.locator(f'#kind-list [data-kind="odd.{name}"]').click()
+            await expect(page.page.locator("#kind-page h3")).to_have_text(name)
+            assert await page.page.locator("#kind-page tr").count() < 20, "what holds itself is not unrolled"
+        for name in ODD:
+            fields = await form(page, f"odd.{name}")
+            assert await fields.locator("#publish-fields .field").count() < 20, name
+            await page.page.get_by_role("button", name="Check only").click()
+            await expect(page.page.locator("#publish-done")).to_contain_text("It is valid")
+        await form(page, "odd.names")
+        await page.page.get_by_label("Constructor").fill("somebody")
+        await page.page.get_by_label("Note").fill("null")
+        sent = json.loads(await page.page.locator("#request-text").inner_text())
+        assert sent["data"] == {"constructor": "somebody", "note": None}

@@ -2,7 +2,7 @@
 
 import { byId, button, clipped, copyButton, make, setText } from './dom.js';
 import { number } from './format.js';
-import { fieldsOf, titleOf, typeOf } from './schema.js';
+import { fieldsOf, resolve, titleOf, typeOf } from './schema.js';
 
 const DEEPEST = 4;
 
@@ -56,12 +56,12 @@ export class Catalogue {
 function pageOf(kind, tryOut) {
   const from = kind.distribution ? `${kind.distribution} ${kind.distributionVersion ?? ''}`.trim() : 'a plugin without a name';
   const facts = make('dl', 'facts');
-  for (const [label, value] of [['Version', kind.version], ['From', from], ['Scope to publish', kind.scope], ['Most bytes', number(kind.maxBytes)]]) {
+  for (const [label, value] of [['Version', kind.version], ['From', from], ['Scope to see it', kind.scope], ['Largest payload', `${number(kind.maxBytes)} bytes`]]) {
     if (value !== undefined && value !== null && value !== '') facts.append(make('div', '', make('dt', '', label), make('dd', '', String(value))));
   }
   return [
     make('h3', '', kind.title || kind.name),
-    make('p', 'lede', make('code', '', kind.name), kind.description ? ` ${kind.description}` : ''),
+    make('p', 'lede', make('code', '', kind.name), kind.description ?? ''),
     make('div', 'buttons', button('Publish one', tryOut)),
     facts,
     make('h4', '', 'Fields'),
@@ -82,17 +82,18 @@ function code(value, label) {
 
 function tableOf(schema) {
   const rows = [];
-  const walk = (part, prefix, depth) => {
+  const walk = (part, prefix, around) => {
     for (const { name, schema: field, required } of fieldsOf(part, schema)) {
       const path = prefix + name;
       const cells = [make('td', '', typeOf(field, schema)), make('td', 'key', required ? 'required' : 'optional'), make('td', '', field.description ?? '')];
       const head = make('th', '', make('code', '', path), make('span', 'key', titleOf(name, field)));
       head.scope = 'row';
       rows.push(make('tr', '', head, ...cells));
-      if (field.type === 'object' && depth < DEEPEST) walk(field, `${path}.`, depth + 1);
+      const inner = [...around, part.properties];
+      if (field.type === 'object' && inner.length <= DEEPEST && !inner.includes(field.properties)) walk(field, `${path}.`, inner);
     }
   };
-  walk(schema, '', 0);
+  walk(resolve(schema, schema), '', []);
   if (!rows.length) return make('p', 'who', 'The schema names no fields: any JSON that the kind accepts.');
   const heads = ['Field', 'Takes', '', 'Means'].map((text) => {
     const head = make(text ? 'th' : 'td', '', text);

@@ -89,7 +89,7 @@ export class Connection {
 
   refused() {
     clearTimeout(this.#quiet);
-    this.#show('refused', 'A token is needed.');
+    this.#show('refused', 'A token is needed: enter one in the Live view.');
   }
 
   replayed() {

@@ -109,6 +109,12 @@ export class KeyedList {
     this.#update = updateRow;
   }
 
+  // Forgets every row: what comes next is of another stream, whose keys and versions may be the same.
+  clear() {
+    for (const row of this.#rows.values()) row.element.remove();
+    this.#rows.clear();
+  }
+
   render(items) {
     const keep = new Set(items.map((item) => item.key));
     for (const [key, row] of this.#rows) {

@@ -70,7 +70,7 @@ class Group {
   }
 
   write(value) {
-    for (const { name, part } of this.children) part.write(value?.[name]);
+    for (const { name, part } of this.children) part.write(Object.hasOwn(value ?? {}, name) ? value[name] : undefined);
   }
 
   fields() {
@@ -78,15 +78,16 @@ class Group {
   }
 }
 
-export function formOf(schema, root, pointer = '', title = '', required = true, depth = 0) {
+// `around` are the objects that this one stands in: one that holds its like is asked for as JSON from there on.
+export function formOf(schema, root, pointer = '', title = '', required = true, around = []) {
   const known = resolve(schema, root);
   const hint = known.description ?? '';
-  if (known.type === 'object' && known.properties && depth < DEEPEST && !known.nullable) {
+  if (known.type === 'object' && known.properties && around.length < DEEPEST && !around.includes(known.properties) && !known.nullable) {
     const children = fieldsOf(known, root).map((field) => ({
       name: field.name,
-      part: formOf(field.schema, root, `${pointer}/${field.name.replaceAll('~', '~0').replaceAll('/', '~1')}`, titleOf(field.name, field.schema), field.required, depth + 1),
+      part: formOf(field.schema, root, `${pointer}/${field.name.replaceAll('~', '~0').replaceAll('/', '~1')}`, titleOf(field.name, field.schema), field.required, [...around, known.properties]),
     }));
-    return new Group(pointer, title, hint, required, children, depth > 0);
+    return new Group(pointer, title, hint, required, children, around.length > 0);
   }
   return fieldOf(known, root, pointer, title, hint, required);
 }

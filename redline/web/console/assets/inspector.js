@@ -39,6 +39,8 @@ export class Inspector {
   }
 
   reset() {
+    this.#list.clear();
+    this.#offered = -1;
     this.#pause(false);
   }
 
@@ -81,7 +83,7 @@ export class Inspector {
 
   #tally(shown, paused) {
     const { received, size } = this.#store;
-    if (!received) return 'Nothing received yet';
+    if (!received) return '';
     const filtered = this.#kind || this.#text ? ' that fit' : '';
     const kept = size < received ? `the last ${number(size)} of ${number(received)} are kept` : `${number(received)} received`;
     const newest = this.#newer.length ? '' : 'the newest ';

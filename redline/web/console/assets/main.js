@@ -13,6 +13,11 @@ import { startTheme } from './theme.js';
 
 // Before anything else: a token in the address does not stay there.
 const arrived = session.takeFromAddress();
+// Nor does one that is entered while the page is open.
+addEventListener('hashchange', () => {
+  const { token } = session.takeFromAddress();
+  if (token) startWithToken(token);
+});
 
 let stream = null;
 let following = null;
@@ -99,8 +104,14 @@ async function learnKinds() {
   const found = await installedKinds();
   if (!found.size || JSON.stringify([...found]) === JSON.stringify([...board.kinds])) return;
   board.learn(found);
-  catalogue.show(found);
-  publisher.show(found);
+  // A schema is anyone's: one that cannot be shown keeps no stream waiting.
+  for (const view of [catalogue, publisher]) {
+    try {
+      view.show(found);
+    } catch (error) {
+      reportError(error);
+    }
+  }
 }
 
 function title(org) {
@@ -113,14 +124,12 @@ function startDemo(first) {
   const followOrg = (org) => {
     session.keepOrg(org);
     title(org);
-    startFollowing(async () => {
+    const token = async () => {
       const ready = given;
       given = null;
-      if (ready?.org === org) return ready.token;
-      const answer = await session.demoToken(org);
-      if (!answer) throw new session.TokenError('This server is no longer the demo. Reload the page.');
-      return answer.token;
-    });
+      return ready?.org === org ? ready.token : (await session.demoToken(org))?.token;
+    };
+    startFollowing(token, { refused: () => askForToken('This server is no longer the demo. Paste a token for it.') });
     following.publishToken = async () => (await session.demoToken(org, 'events:publish'))?.token ?? '';
     publisher.wantToken(false);
   };
@@ -139,20 +148,26 @@ function startDemo(first) {
 // Everywhere else: a token that somebody pastes.
 function askForToken(why) {
   stream?.close();
+  following = null;
   session.keepToken('');
   connection.refused();
+  publisher.wantToken(true);
+  banner('notice', '');
   if (why) setText(byId('token-why'), why);
   byId('token-form').hidden = false;
   byId('main').dataset.asking = '';
   byId('forget').hidden = true;
+  byId('orgs').hidden = true;
   byId('org').hidden = true;
   byId('token').focus();
 }
 
 function startWithToken(token) {
+  if (session.keptToken() !== token) session.keepToken('');
   byId('token-form').hidden = true;
   delete byId('main').dataset.asking;
   byId('orgs').hidden = true;
+  let isEnding = false;
   startFollowing(
     async () => token,
     {
@@ -163,8 +178,13 @@ function startWithToken(token) {
         title(org);
       },
       // What the server says of the token is more than that there is no better one.
-      refused: async (message) => askForToken((await session.whyRefused(token)) || message),
+      async refused(message) {
+        const mine = following;
+        const why = await session.whyRefused(token);
+        if (following === mine) askForToken(why || (isEnding ? 'The token has ended. Paste another one to go on.' : message));
+      },
       expiring({ expiresAt }) {
+        isEnding = true;
         banner('notice', `The token ends at ${timeOf(expiresAt)}. Paste another one to go on.`);
       },
     },
@@ -182,7 +202,11 @@ async function begin() {
   for (const name of ['gap', 'notice']) byId(`${name}-close`).addEventListener('click', () => banner(name, ''));
   startTheme(byId('theme'));
   byId('cut').addEventListener('click', cutOrResume);
-  byId('forget').addEventListener('click', () => askForToken('Paste the token to go on with.'));
+  byId('forget').addEventListener('click', () => {
+    board.reset();
+    connection.reset();
+    askForToken('Paste the token to go on with.');
+  });
   byId('token-form').addEventListener('submit', (event) => {
     event.preventDefault();
     const token = byId('token').value.trim();

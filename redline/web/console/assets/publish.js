@@ -114,7 +114,7 @@ export class Publisher {
   }
 
   async #send(dryRun) {
-    if (!this.#form) return;
+    if (!this.#form || this.#sending) return;
     this.#clear();
     const body = this.#body();
     const sent = performance.now();

@@ -63,7 +63,8 @@ export function rateChart(rate) {
     line.setAttribute('d', `M${points.join('L')}`);
     area.setAttribute('d', `M0 ${HEIGHT}L${points.join('L')}L${WIDTH} ${HEIGHT}Z`);
     const current = rate.now(now).toFixed(1);
-    const most = peak.toFixed(peak < 10 ? 1 : 0);
+    const highest = Math.max(...series);
+    const most = highest.toFixed(highest < 10 ? 1 : 0);
     setText(byId('rate'), current);
     setText(byId('peak'), `peak ${most}`);
     svg.setAttribute('aria-label', `Events a second over the last 5 minutes: now ${current}, at most ${most}`);

@@ -12,7 +12,11 @@ export function resolve(schema, root, depth = DEEPEST) {
   if (depth === 0) return schema;
   if (typeof schema.$ref === 'string') {
     const { $ref, ...beside } = schema;
-    return resolve({ ...resolve(lookUp($ref, root), root, depth - 1), ...beside }, root, depth - 1);
+    return { ...resolve(lookUp($ref, root), root, depth - 1), ...beside };
+  }
+  if (Array.isArray(schema.type)) {
+    const types = schema.type.filter((type) => type !== 'null');
+    return types.length === 1 && types.length < schema.type.length ? { ...schema, type: types[0], nullable: true } : schema;
   }
   const choices = schema.anyOf ?? schema.oneOf;
   if (Array.isArray(choices)) {
@@ -30,14 +34,23 @@ export function resolve(schema, root, depth = DEEPEST) {
 }
 
 function lookUp(reference, root) {
-  if (!reference.startsWith('#')) return {};
+  if (reference === '#') return root;
+  if (!reference.startsWith('#/')) return {};
   let found = root;
-  for (const part of reference.slice(1).split('/').slice(1)) {
-    const key = decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~');
+  for (const part of reference.slice(2).split('/')) {
+    const key = decoded(part).replaceAll('~1', '/').replaceAll('~0', '~');
     if (typeof found !== 'object' || found === null || !Object.hasOwn(found, key)) return {};
     found = found[key];
   }
   return found;
+}
+
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // a sign that stands for itself
+  }
 }
 
 // The fields of an object in the schema's order.
@@ -49,7 +62,7 @@ export function fieldsOf(schema, root) {
 export const titleOf = (name, schema) => (typeof schema?.title === 'string' && schema.type !== 'object' ? schema.title : humanised(name));
 
 // What it takes, in words.
-export function typeOf(schema, root) {
+export function typeOf(schema, root, depth = 3) {
   const or = schema.nullable ? ', or null' : '';
   if (schema.const !== undefined) return `always ${JSON.stringify(schema.const)}`;
   if (Array.isArray(schema.enum)) return `one of ${schema.enum.map((each) => (typeof each === 'string' ? each : JSON.stringify(each))).join(', ')}${or}`;
@@ -59,7 +72,7 @@ export function typeOf(schema, root) {
     case 'integer': return `whole number${range}${or}`;
     case 'number': return `number${range}${or}`;
     case 'boolean': return `true or false${or}`;
-    case 'array': return `list of ${typeOf(resolve(schema.items, root), root)}${or}`;
+    case 'array': return depth ? `list of ${typeOf(resolve(schema.items, root), root, depth - 1)}${or}` : `list${or}`;
     case 'object': return `object${or}`;
     default: return `value${or}`;
   }

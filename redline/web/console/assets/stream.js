@@ -7,6 +7,8 @@ import { openStream } from '../redline.js';
 export function follow({ token, lastEventId, on }) {
   // The last event of what is replayed; null when everything that comes is news.
   let head = null;
+  // Whether the stream has been open since its beginning, or the last break: one that opens then only takes over, with another token.
+  let unbroken = false;
   const caughtUp = () => {
     if (head === null) return;
     head = null;
@@ -20,6 +22,7 @@ export function follow({ token, lastEventId, on }) {
     token,
     lastEventId,
     onstate({ state, reason, error }) {
+      unbroken = state === 'open';
       if (state === 'waiting') on.broken(reason);
       if (state === 'refused') on.refused(error ?? { code: reason, message: '' });
     },
@@ -29,6 +32,10 @@ export function follow({ token, lastEventId, on }) {
     on.moved(stream.lastEventId);
   });
   listen('stream.open', (data) => {
+    if (unbroken) {
+      on.beat();
+      return;
+    }
     on.opened(data);
     begin(data);
   });

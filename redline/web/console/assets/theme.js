@@ -1,5 +1,7 @@
 // Light or dark: as the system has it, until somebody says otherwise on this page.
 
+import { setText } from './dom.js';
+
 const KEPT = 'redline.theme';
 const dark = matchMedia('(prefers-color-scheme: dark)');
 
@@ -21,13 +23,14 @@ function keep(theme) {
 
 export function startTheme(button) {
   let theme = kept();
+  const isDark = () => (theme ? theme === 'dark' : dark.matches);
+  // The button says what it gives.
   const show = () => {
-    const isDark = theme ? theme === 'dark' : dark.matches;
     if (theme) document.documentElement.dataset.theme = theme;
-    button.setAttribute('aria-pressed', String(isDark));
+    setText(button, isDark() ? 'Light theme' : 'Dark theme');
   };
   button.addEventListener('click', () => {
-    theme = button.getAttribute('aria-pressed') === 'true' ? 'light' : 'dark';
+    theme = isDark() ? 'light' : 'dark';
     keep(theme);
     show();
   });

@@ -37,7 +37,10 @@ export function changes() {
   return {
     kinds: Object.keys(takers),
     element,
-    reset: () => known.clear(),
+    reset() {
+      known.clear();
+      rows.clear();
+    },
     take: (kind, data, at, live) => takers[kind](data, live),
     draw() {
       const all = [...known.values()].reverse();
@@ -67,7 +70,9 @@ function makeRow(item) {
 
 function updateRow(row, item) {
   const { detail } = item;
+  const corrected = row.body.firstChild && row.item.detail !== detail;
   row.item = item;
+  if (corrected) row.body.replaceChildren(...bodyOf(detail), row.course, row.told);
   setData(row.element, 'level', detail.severity);
   setData(row.severity, 'level', detail.severity);
   setText(row.severity, clip(String(detail.severity), 12));

@@ -14,7 +14,10 @@ export function deliveries() {
   return {
     kinds: ['action.delivered'],
     element,
-    reset: () => known.clear(),
+    reset() {
+      known.clear();
+      rows.clear();
+    },
     take(kind, data, at) {
       const before = known.get(data.actionId);
       // To the top at each try: what moves is what one looks for.

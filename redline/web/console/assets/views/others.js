@@ -23,7 +23,10 @@ export function others(kindOf) {
     expect: (some) => {
       element.hidden = !some;
     },
-    reset: () => known.clear(),
+    reset() {
+      known.clear();
+      rows.clear();
+    },
     take(kind, data, at, live) {
       count += 1;
       known.put({ key: count, version: 0, kind, data, at, fresh: live });

@@ -15,7 +15,10 @@ export function runs() {
   return {
     kinds: ['run.stage', 'change.detected'],
     element,
-    reset: () => known.clear(),
+    reset() {
+      known.clear();
+      rows.clear();
+    },
     take(kind, data) {
       if (kind === 'change.detected') {
         const run = known.get(data.runId);
