@@ -1,7 +1,7 @@
 """A real nginx with the configuration that is shipped.
 
 The law of this module: what runs is ``config/nginx.conf`` itself. Put in are ports and paths, in the lines that the file marks as its
-reader's own; a line that is not there any more, or there twice, is an error. The process needs no rights, and has no files outside its folder.
+reader's own; a line that is not there any more, or there twice, is an error. The process needs no rights, and no files outside its folder.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ async def fronting(folder: Path, *upstreams: str, changes: Mapping[str, str] | N
     """
     folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - a moment, before anything runs
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
-        listening.setblocking(False)  # nginx takes it as it is, and its workers compete for connections
+        listening.setblocking(False)  # noqa: FBT003 - nginx takes it as it is, and its workers compete for connections
         port = listening.getsockname()[1]
         (folder / "nginx.conf").write_text(configured(folder, port, upstreams, changes or {}))
         process = await asyncio.create_subprocess_exec(
