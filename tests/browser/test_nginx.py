@@ -1,0 +1,141 @@
+"""A browser's stream through a real nginx with the shipped ``config/nginx.conf``.
+
+The law of these tests: while Redline is away, nginx keeps the browser coming back, and once it has returned nothing is lost or repeated;
+with ``redline.js`` and with a bare EventSource, which gives up for good on any status but 200.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from redline.clock import SystemClock
+from redline.eventlog.memory import Retention
+from redline.metrics import Metrics
+from redline.testing import serving
+from tests.browser.conftest import QUICK
+from tests.browser.test_trouble import SECRET, LastingLog, token_of
+from tests.nginx import fronting
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from redline.testing import RunningService
+    from tests.browser.pages import Pages
+    from tests.browser.tabs import Tabs
+    from tests.nginx import Nginx
+
+pytestmark = pytest.mark.toolchain("chromium", "nginx")
+
+BARE = """(url) => {
+  window.bare = { ids: [], opened: [], closing: [], errors: 0 };
+  const source = (window.source = new EventSource(url));
+  source.addEventListener('scheduler.tick', ({ lastEventId }) => bare.ids.push(lastEventId));
+  source.addEventListener('stream.open', ({ data }) => bare.opened.push(JSON.parse(data)));
+  source.addEventListener('stream.closing', ({ data }) => bare.closing.push(JSON.parse(data)));
+  source.addEventListener('error', () => (bare.errors += 1));
+}"""
+
+
+class Restarting:
+    """A service that comes back at the same port, with its history."""
+
+    def __init__(self, pages: Pages) -> None:
+        """Start nothing yet."""
+        self._clock = SystemClock()
+        self._log = LastingLog(Retention(), self._clock, Metrics([]))
+        self._settings: dict[str, object] = {**QUICK, "cors": {"origins": [pages.origin]}, "auth": {"secret": SECRET}}
+
+    def __call__(self, **settings: object) -> AbstractAsyncContextManager[RunningService]:
+        """Run it for the length of the block."""
+        return serving({**self._settings, **settings}, clock=self._clock, log=self._log)
+
+
+def port_of(service: RunningService) -> int:
+    """Return the port that it had."""
+    return int(service.url.rpartition(":")[2])
+
+
+async def test_a_stream_of_the_module_outlives_a_restart(pages: Pages, tabs: Tabs, tmp_path: Path) -> None:
+    service, token = Restarting(pages), token_of(SECRET)
+    async with AsyncExitStack() as stack:
+        async with service() as redline:
+            nginx = await stack.enter_async_context(fronting(tmp_path, redline.url))
+            tab = await tabs.open(nginx.url, lambda: token)
+            await tab.until_state("open")
+            seen = [await redline.publish(token=token) for _ in range(3)]
+            await tab.until_seen(seen)
+        await tab.until("seen.control.filter(({ data }) => data.reason === 'over_capacity').length >= 2")
+        assert (await tab.status())["state"] == "waiting"
+        async with service(port=port_of(redline)) as redline:
+            seen.append(await redline.publish(token=token))
+            await tab.until_state("open")
+            seen.append(await redline.publish(token=token))
+            await tab.until_seen(seen)
+            closing = [control["data"] for control in await tab.seen("control") if control["kind"] == "stream.closing"]
+            assert closing[0] == {"reason": "shutdown", "retryable": True}, "Redline's own word passes"
+            assert {data["reason"] for data in closing[1:]} == {"over_capacity"}
+            assert await tab.seen("gaps") == []
+    check_logs(nginx, token)
+
+
+async def test_a_bare_eventsource_outlives_a_restart(pages: Pages, tabs: Tabs, tmp_path: Path) -> None:
+    service, token = Restarting(pages), token_of(SECRET)
+    async with AsyncExitStack() as stack:
+        async with service() as redline:
+            nginx = await stack.enter_async_context(fronting(tmp_path, redline.url))
+            page = await tabs.context.new_page()
+            await page.goto(pages.url)
+            await page.evaluate(BARE, nginx.before(redline.stream_url(token)))
+            await page.wait_for_function("bare.opened.length === 1")
+            seen = [await redline.publish(token=token) for _ in range(3)]
+            await page.wait_for_function("bare.ids.length === 3")
+        await page.wait_for_function("bare.closing.filter(({ reason }) => reason === 'over_capacity').length >= 2")
+        assert await page.evaluate("source.readyState !== EventSource.CLOSED")
+        async with service(port=port_of(redline)) as redline:
+            seen.append(await redline.publish(token=token))
+            await page.wait_for_function("bare.opened.length === 2")
+            seen.append(await redline.publish(token=token))
+            await page.wait_for_function("bare.ids.length >= 5")
+            assert await page.evaluate("bare.ids") == seen
+            assert [opened["resumed"] for opened in await page.evaluate("bare.opened")] == [False, True]
+            await page.close()
+    check_logs(nginx, token)
+
+
+async def test_a_bare_eventsource_that_begins_while_the_service_is_down_gets_its_stream(pages: Pages, tabs: Tabs, tmp_path: Path) -> None:
+    service, token = Restarting(pages), token_of(SECRET)
+    async with service() as redline:
+        url = redline.stream_url(token)
+    async with fronting(tmp_path, redline.url) as nginx:
+        page = await tabs.context.new_page()
+        await page.goto(pages.url)
+        await page.evaluate(BARE, nginx.before(url))
+        await page.wait_for_function("bare.closing.length === 1 && bare.errors >= 1")
+        async with service(port=port_of(redline)) as redline:
+            await page.wait_for_function("bare.opened.length === 1")
+            event_id = await redline.publish(token=token)
+            await page.wait_for_function("bare.ids.length >= 1")
+            assert await page.evaluate("bare.ids") == [event_id]
+            await page.close()
+
+
+async def test_a_refusal_is_no_reason_to_come_back(redline: RunningService, tabs: Tabs, tmp_path: Path) -> None:
+    async with fronting(tmp_path, redline.url) as nginx:
+        tab = await tabs.open(nginx.url, lambda: token_of("another secret".ljust(48)))
+        await tab.until_state("refused")
+        error = (await tab.status())["error"]
+        assert error["code"] == "unauthenticated"
+        assert "signature" in error["message"]
+
+
+def check_logs(nginx: Nginx, token: str) -> None:
+    """Check that nginx told of its own answers, and of no token."""
+    logs = nginx.logs()
+    assert "upstream=502" in logs["access.log"]
+    for text in logs.values():
+        assert token not in text
+        assert "token=" not in text
