@@ -68,12 +68,15 @@ class Relay:
     async def serve(self, upstream: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Relay one connection to ``upstream``, a URL, until either side ends it."""
         parts = urlsplit(upstream)
-        await self._open.wait()
         try:
+            await self._open.wait()
             service_reader, service_writer = await asyncio.open_connection(parts.hostname, parts.port)
         except OSError:
             writer.close()  # the service has stopped: the client is told by an end without an answer
             return
+        except asyncio.CancelledError:
+            writer.close()
+            raise
         request = asyncio.ensure_future(self._request(reader, service_writer))
         try:
             await self._answer(service_reader, writer)
