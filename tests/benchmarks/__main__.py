@@ -24,7 +24,7 @@ from tests.benchmarks.picture import draw
 from tests.benchmarks.runner import run, say
 from tests.benchmarks.stage import Scale
 from tests.benchmarks.summary import summary
-from tests.benchmarks.workloads import alone, beside, growth, trouble
+from tests.benchmarks.workloads import alone, beside, durable, growth, trouble
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -35,7 +35,7 @@ _FILES_NEEDED = 10_200
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description="Measure Redline beside its peers, over loopback.")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything, once: to see that it works; its figures mean nothing")
-    parser.add_argument("--only", default="abcdefghij", metavar="LETTERS", help="the workloads to run, as abd")
+    parser.add_argument("--only", default="abcdefghijk", metavar="LETTERS", help="the workloads to run, as abd")
     parser.add_argument("--subjects", default="", metavar="NAMES", help="in a to d only these servers and the floor, separated by commas")
     parser.add_argument("--rounds", type=int, default=0, metavar="N", help="paired runs of each (5; with --quick 1)")
     parser.add_argument("--out", type=Path, default=CACHE / "results", metavar="FOLDER", help="where the files go (%(default)s)")
@@ -54,7 +54,8 @@ def main() -> int:
         say("fewer than 10,200 files may be open here: ulimit -Hn is too low for 10,000 streams, and those workloads will fail")
     scale = Scale(quick=arguments.quick)
     rounds = arguments.rounds or (1 if arguments.quick else 5)
-    cases = [case for case in (*beside.cases(), *growth.cases(), *trouble.cases(), *alone.cases()) if case.letter in arguments.only]
+    every = (*beside.cases(), *growth.cases(), *trouble.cases(), *alone.cases(), *durable.cases())
+    cases = [case for case in every if case.letter in arguments.only]
     if arguments.subjects:
         wanted = {"floor", *arguments.subjects.split(",")}
         cases = [

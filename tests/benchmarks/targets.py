@@ -9,6 +9,7 @@ from typing import Final
 
 from tests.benchmarks.cases import Target
 from tests.benchmarks.workloads.beside import SINGLY, STEADY
+from tests.benchmarks.workloads.durable import BESIDE, CEILING, FAN_OUT, PUBLISH
 from tests.benchmarks.workloads.growth import HISTORY, ORGS, STREAMS
 from tests.benchmarks.workloads.trouble import BUFFER_BYTES, CHUNK_BYTES
 
@@ -74,4 +75,6 @@ TARGETS: Final[tuple[Target, ...]] = (
     Target("i", _MIX, "p99", "p99", "redline", "", 20.0, scale=1e3, unit=" ms"),
     Target("j", _FILTERS, "CPU per delivery, one at a time, against one filter", "cpu", "10 filters", "one filter", 1.5),
     Target("j", _FILTERS, "CPU per delivery, 64 in flight, against one filter", "cpu_in_flight", "10 filters", "one filter", 1.5),
+    Target("k", PUBLISH, f"single events/s against the {CEILING}", "rate", "sqlite", CEILING, 0.7, at_most=False),
+    Target("k", FAN_OUT, "CPU per further delivery against memory", "further", BESIDE, "", 1.1, unit=" \N{MULTIPLICATION SIGN}"),
 )

@@ -27,31 +27,35 @@ CHUNK_BYTES: Final = 262_144
 
 def storm(scale: Scale) -> Measures:
     """(f) Readers reconnect all at once, each a thousand events behind, while another org goes on."""
-    server = Redline(_HISTORY)
-    readers, behind = scale.count(1000, 100), 1000
+    server, behind = Redline(_HISTORY), 1000
     with serving(server, lambda port: [server.channel(port, "live")]) as site:
-        cursor = _seed(site, server, behind)
-        site.open_plan([{"request": server.stream(site.port, "live"), "channel": "live", "count": 100}])
-        site.load.call("warm")
-        site.load.start("timetable", rate=20, seconds=90, width=8, filler=filler(_LARGE), patience=30)
-        with Load(site.port, site.pid, [server.channel(site.port, "behind")]) as crowd:
-            crowd.call("skip", events=behind + 1, before=1)
-            plan = {
-                "request": server.stream(site.port, "behind", headers=f"Last-Event-ID: {cursor}\r\n"),
-                "channel": "behind",
-                "count": readers,
-            }
-            opened = crowd.call("open", patience=60, streams=[plan], opened=server.opened, width=readers, expected=1)
-            done = crowd.call("caught_up", patience=60, deliveries=readers * behind)
-        site.load.start("stop")
-        site.load.finish(60)
-        live = site.load.call("window", began=opened["began"], ended=done["ended"])
+        cursor = seed(site, server, behind)
+        return crowd(site, server, cursor, scale.count(1000, 100), behind)
+
+
+def crowd(site: Site, server: Redline, cursor: str, readers: int, behind: int) -> Measures:
+    """Have readers come back all at once with ``cursor``, ``behind`` events ago, while the org ``live`` goes on."""
+    site.open_plan([{"request": server.stream(site.port, "live"), "channel": "live", "count": 100}])
+    site.load.call("warm")
+    site.load.start("timetable", rate=20, seconds=90, width=8, filler=filler(_LARGE), patience=30)
+    with Load(site.port, site.pid, [server.channel(site.port, "behind")]) as load:
+        load.call("skip", events=behind + 1, before=1)
+        plan = {
+            "request": server.stream(site.port, "behind", headers=f"Last-Event-ID: {cursor}\r\n"),
+            "channel": "behind",
+            "count": readers,
+        }
+        opened = load.call("open", patience=60, streams=[plan], opened=server.opened, width=readers, expected=1)
+        done = load.call("caught_up", patience=60, deliveries=readers * behind)
+    site.load.start("stop")
+    site.load.finish(60)
+    live = site.load.call("window", began=opened["began"], ended=done["ended"])
     seconds = (done["ended"] - opened["began"]) / 1e9
     return {"replayed": readers * behind / seconds, "p50": live["p50"], "p99": live["p99"], "max": live["max"]}
 
 
-def _seed(site: Site, server: Redline, behind: int) -> str:
-    """Publish ``behind`` events and one before them; return that one's id."""
+def seed(site: Site, server: Redline, behind: int) -> str:
+    """Publish ``behind`` events to the org ``behind``, and one before them; return that one's id."""
     with Load(site.port, site.pid, [server.channel(site.port, "behind")]) as first:
         answer = first.call("in_flight", width=1, batch=1, events=1, filler=filler(_LARGE))
         cursor = str(json.loads(answer["last_answer"])["id"])
