@@ -115,7 +115,7 @@ class Store:
             write("DELETE FROM epoch WHERE org = ?", (org,))
             write("DELETE FROM org WHERE id = ?", (org,))
         if batch.probe:
-            write("UPDATE state SET openings = openings")
+            write("UPDATE state SET openings = openings + 1")  # what changes nothing is not written, and would say nothing of the disk
         if batch.keys_before is None:
             return 0
         return write("DELETE FROM key WHERE number IN (SELECT number FROM key WHERE until <= ? LIMIT 1000)", (batch.keys_before,)).rowcount
