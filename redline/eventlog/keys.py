@@ -69,7 +69,7 @@ class IdempotencyKeys:
     def restore(self, org: OrgId, key: str, fingerprint: bytes, event_id: str, remaining: float) -> None:
         """Hold a key of an earlier life for ``remaining`` seconds more.
 
-        Keys are restored before any other is held, in the order in which they end.
+        Keys are restored before any other is held, each once, in the order in which they end.
         """
         until = self._clock.monotonic() + min(remaining, self._seconds)
         uses = self._uses.setdefault(org, OrderedDict())
@@ -82,7 +82,10 @@ class IdempotencyKeys:
         uses = self._uses.get(org)
         use = uses.pop(key, None) if uses is not None else None
         if use is not None:
-            self._expiring.remove((use.until, org))
+            if self._expiring[-1] == (use.until, org):  # so it is when the newest are taken back first, of however many that stay
+                self._expiring.pop()
+            else:
+                self._expiring.remove((use.until, org))
             if not uses:
                 del self._uses[org]
 

@@ -103,7 +103,7 @@ class Loaded:
 
 @dataclass(slots=True)
 class Contents:
-    """All that an opened file holds, but for the events themselves. Of two orgs with one name the later counts."""
+    """All that an opened file holds, but no event itself. Of two orgs with one name, and two uses of one key, the later counts."""
 
     orgs: list[Loaded]
     keys: list[KeyRow]

@@ -218,6 +218,7 @@ class Committer:
             )
         self.damaged = True
         self.fault = f"the event log's file is damaged: {error}"
+        self._refuse_queue(unusable())  # a reader may have found it, while they waited for a group that is still being written
 
     def _probe(self) -> None:
         if not self.damaged:

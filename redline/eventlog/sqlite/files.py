@@ -1,13 +1,15 @@
 """The file on the disk: where it is, that it is ours alone, and that it is still there.
 
-The law of this module: two processes never have one file open. SQLite would let them, and each would hand out the other's ids. The lock is
-on a file of its own beside it, for closing any handle on the database itself would let go of SQLite's own locks (POSIX has it so).
+The law of this module: two processes never have one file open, by whatever name. SQLite would let them, and each would hand out the other's
+ids. One lock is on a file of its own beside it, and says whose it is; the other is on the database itself, which may have a second name (a
+hard link, a mount). That handle is closed last: closing any lets go of SQLite's own locks (POSIX has it so).
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from typing import TYPE_CHECKING, Final
 
 from redline.errors import StartupError
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MARK: Final = b"redline event log, process "
+_NEW: Final = b"process "
+"""What the lock's file says until there is an event log: an empty file is then what a start that came to nothing has left."""
 
 
 class LockedFile:
@@ -25,10 +29,13 @@ class LockedFile:
 
     def __init__(self, path: Path) -> None:
         """Lock the file of that path, which need not be there yet. Raises :class:`StartupError`."""
-        self.path = path.resolve()
+        self.path, mode = _looked_up(path)
         self._place: tuple[int, int] | None = None
-        if self.path.is_dir():
+        self._itself = -1
+        if stat.S_ISDIR(mode):
             raise StartupError(f"{SETTING}: {self.path} is a folder; name a file in it")  # noqa: EM102, TRY003 - one line, as everywhere below
+        if mode and not stat.S_ISREG(mode):
+            raise StartupError(f"{SETTING}: {self.path} is no file but a device, a pipe or a socket; name a file")  # noqa: EM102, TRY003 - as above
         beside = self.path.with_name(f"{self.path.name}-lock")
         try:
             self._lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -40,8 +47,9 @@ class LockedFile:
             raise StartupError(msg) from None
         try:
             self._own(beside)
+            self._own_itself()
         except BaseException:
-            os.close(self._lock)
+            self.release()
             raise
 
     def _own(self, beside: Path) -> None:
@@ -49,13 +57,14 @@ class LockedFile:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = known.removeprefix(_MARK).decode("ascii", "replace").strip() or "another one"
+            holder = known.rpartition(_NEW)[2].decode("ascii", "replace").strip() or "another one"
             msg = f"{SETTING}: {self.path} is in use by process {holder}. A file has one process; stop that one, or name another file"
             raise StartupError(msg) from None
         except OSError as error:
             msg = f"{SETTING}: {self.path} cannot be locked ({error.strerror}); its file system does not do that. Keep it on a local disk"
             raise StartupError(msg) from None
-        if known and self.path.exists() and not self.path.stat().st_size:
+        was = known.startswith(_MARK) and self.path.exists()
+        if was and not self.path.stat().st_size:
             msg = (
                 f"{SETTING}: {self.path} is empty, and was an event log before. Bring it back from a backup; "
                 f"or, to begin anew, remove it together with {beside.name}"
@@ -65,15 +74,35 @@ class LockedFile:
         if self.path.exists() and not os.access(self.path, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             msg = f"{SETTING}: {self.path} is readonly to this process; let it write to the file"
             raise StartupError(msg)
+        self._say(_MARK if was else _NEW)
+
+    def _own_itself(self) -> None:
+        try:
+            self._itself = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._itself, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            msg = (
+                f"{SETTING}: {self.path} is in use by another process under another name (a hard link, or a mount). "
+                "A file has one process; stop that one, or name another file"
+            )
+            raise StartupError(msg) from None
+        except OSError as error:
+            msg = (
+                f"{SETTING}: {self.path} cannot be opened and written ({error.strerror}); let this process write to the file and its folder"
+            )
+            raise StartupError(msg) from None
+
+    def _say(self, mark: bytes) -> None:
         try:
             os.ftruncate(self._lock, 0)
-            os.pwrite(self._lock, b"%b%d\n" % (_MARK, os.getpid()), 0)
+            os.pwrite(self._lock, b"%b%d\n" % (mark, os.getpid()), 0)
         except OSError as error:
             msg = f"{SETTING}: cannot write beside {self.path} ({error.strerror}); make room there, and let this process write"
             raise StartupError(msg) from None
 
     def opened(self) -> None:
-        """Note which file it is, now that there is one."""
+        """Note which file it is, now that there is an event log in it. Raises :class:`StartupError`."""
+        self._say(_MARK)
         self._place = self._find()
 
     def check(self) -> None:
@@ -84,7 +113,10 @@ class LockedFile:
 
     def release(self) -> None:
         """Let others have it. The lock's own file stays: to remove it would let two lock different files of one name."""
-        os.close(self._lock)
+        for handle in (self._itself, self._lock):
+            if handle >= 0:
+                os.close(handle)
+        self._itself = self._lock = -1
 
     def _find(self) -> tuple[int, int] | None:
         try:
@@ -92,3 +124,16 @@ class LockedFile:
         except OSError:
             return None
         return found.st_dev, found.st_ino
+
+
+def _looked_up(path: Path) -> tuple[Path, int]:
+    """Return where a path leads in the end, and the mode of what is there, 0 for nothing."""
+    try:
+        found = path.resolve()
+        try:
+            return found, found.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return found, 0
+    except (OSError, RuntimeError) as error:  # a loop of links is either, by Python's version
+        why = getattr(error, "strerror", None) or error
+        raise StartupError(f"{SETTING}: {path} cannot be looked up ({why}); name a file on a local disk") from None  # noqa: EM102, TRY003 - one line

@@ -71,7 +71,9 @@ class Index:
             heapq.heappush(self._due, (now, ledger.org))
         self.trim_total()
         self._key_rows = len(contents.keys)
-        for row in contents.keys:
+        # Of two uses of one key the later counts: by the wall clock, which may have been set back, the earlier one has not ended either.
+        last = {(row.org, row.key): row for row in contents.keys}
+        for row in sorted(last.values(), key=lambda row: row.until):
             if row.until > now:
                 self.keys.restore(OrgId(row.org), row.key, row.fingerprint, row.event, row.until - now)
 
@@ -98,7 +100,7 @@ class Index:
             now = self._clock.time()
             ledger = self.orgs[org] = Ledger(org, self._next_id, now)
             self._next_id += 1
-            heapq.heappush(self._due, (now + self._keep.seconds, org))
+            heapq.heappush(self._due, (now + self._slack, org))
         return ledger
 
     def append(self, ledger: Ledger, appended: float, size: int) -> None:
@@ -161,8 +163,9 @@ class Index:
                 del self.orgs[org]
                 self._doom(ledger)
                 continue
-            # Never now again: a sum may round the other way than the difference in trim.
-            heapq.heappush(self._due, (max(due, math.nextafter(now, math.inf)), org))
+            # Looked at often, for who is held has to be noted meanwhile. Never now again: a sum may round the other way than the difference
+            # in trim.
+            heapq.heappush(self._due, (max(min(due, now + self._slack), math.nextafter(now, math.inf)), org))
 
     # What is still to be done to the file.
 
@@ -184,7 +187,9 @@ class Index:
                 break
             floor = min(ledger.floor, ledger.deleted + budget)
             budget -= max(1, floor - ledger.deleted)
-            batch.trims.append(Trim(OrgRow(ledger.id, ledger.org, floor, ledger.noted), ledger.epochs[0][0]))
+            # An epoch goes once the file's own floor is past it, not only ours: the next life finds the epoch of all that it finds.
+            first = ledger.epochs[0][0]
+            batch.trims.append(Trim(OrgRow(ledger.id, ledger.org, floor, ledger.noted), first if first <= floor else 0))
             if ledger.doomed and floor == ledger.floor:
                 batch.forgotten.append(ledger.id)
         for number in list(self._touches)[:_TOUCHES]:

@@ -93,7 +93,7 @@ def load(connection: sqlite3.Connection) -> Contents:
         if not loaded.epochs or loaded.epochs[0].start > row.floor or loaded.epochs[-1].start > row.floor + len(loaded.sizes):
             msg = f"the epochs of org number {row.id} do not cover its history"
             raise DamagedError(msg)
-    asked = "SELECT org, key, fingerprint, event, until, checksum FROM key ORDER BY until, number"
+    asked = "SELECT org, key, fingerprint, event, until, checksum FROM key ORDER BY number"
     keys = [checked(columns, KeyRow, key_sum, "an idempotency key") for columns in connection.execute(asked)]
     return Contents(list(orgs.values()), keys)
 

@@ -16,7 +16,7 @@ APPLICATION_ID: Final = 0x52_64_4C_6E
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
-        # One row. `openings` is written at each opening, which shows at once whether the file can be written.
+        # One row. `openings` grows with each opening, and with each attempt after a failure: so it shows whether the file can be written.
         "CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), openings INTEGER NOT NULL) STRICT",
         "INSERT INTO state VALUES (1, 0)",
         # No UNIQUE name: an org that was forgotten may come back before what it left is deleted. The higher id counts.

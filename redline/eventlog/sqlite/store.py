@@ -107,7 +107,8 @@ class Store:
         self._insert("key (org, key, fingerprint, event, until, checksum)", [(*row, key_sum(row)) for row in batch.keys])
         for row, first_epoch in batch.trims:
             write("DELETE FROM event WHERE org = ? AND position <= ?", (row.id, row.floor))
-            write("UPDATE org SET floor = ?, checksum = ? WHERE id = ?", (row.floor, org_sum(row), row.id))
+            # With its last events goes what they said of when it was in use.
+            write("UPDATE org SET floor = ?, touched = ?, checksum = ? WHERE id = ?", (row.floor, row.touched, org_sum(row), row.id))
             write("DELETE FROM epoch WHERE org = ? AND start < ?", (row.id, first_epoch))
         for org, touched in batch.touches.items():
             write("UPDATE org SET touched = ? WHERE id = ?", (touched, org))
@@ -115,7 +116,7 @@ class Store:
             write("DELETE FROM epoch WHERE org = ?", (org,))
             write("DELETE FROM org WHERE id = ?", (org,))
         if batch.probe:
-            write("UPDATE state SET openings = openings")
+            write("UPDATE state SET openings = openings + 1")  # what changes nothing is not written, and would say nothing of the disk
         if batch.keys_before is None:
             return 0
         return write("DELETE FROM key WHERE number IN (SELECT number FROM key WHERE until <= ? LIMIT 1000)", (batch.keys_before,)).rowcount

@@ -119,6 +119,36 @@ async def test_a_file_that_this_process_has_already_also_by_another_name(tmp_pat
             assert f"is in use by process {os.getpid()}" in await refusal(name)
 
 
+async def test_a_file_that_another_process_has_by_a_second_name(tmp_path: Path) -> None:
+    path, other = tmp_path / "events.db", tmp_path / "other.db"
+    with holding(path):
+        other.hardlink_to(path)
+        assert "is in use by another process under another name" in await refusal(other)
+    async with opened(other) as following:
+        await following.append(draft())
+
+
+async def test_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "is no file but a device, a pipe or a socket" in await refusal(tmp_path / "pipe")
+    assert os.listdir(tmp_path) == ["pipe"]  # noqa: PTH208 - nothing else runs on this loop
+
+
+async def test_what_cannot_be_looked_up(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    assert "cannot be looked up" in await refusal(tmp_path / "one")
+    assert "cannot be looked up" in await refusal(tmp_path / ("a" * 300))
+
+
+async def test_a_link_to_a_file_that_is_not_there_yet(tmp_path: Path) -> None:
+    path, link = tmp_path / "events.db", tmp_path / "link.db"
+    link.symlink_to(path)
+    async with opened(link) as following:
+        await following.append(draft())
+    assert path.stat().st_size
+
+
 @pytest.mark.parametrize("content", [b"x" * 5000, b"SQLite format 3\0" + b"\1" * 5000, b"\0" * 4096])
 async def test_what_is_no_database(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "events.db"
@@ -158,6 +188,17 @@ async def test_a_log_that_was_emptied_is_no_new_one(tmp_path: Path) -> None:
     path.unlink()
     async with opened(path) as following:
         assert await following.ids() == []
+
+
+async def test_a_first_start_that_was_killed_hinders_no_second(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with holding(path):
+        pass
+    path.touch()
+    async with opened(path) as following:
+        await following.append(draft())
+    path.write_bytes(b"")
+    assert "was an event log before" in await refusal(path)
 
 
 @pytest.mark.parametrize("statement", ["DROP INDEX key_until", "ALTER TABLE org ADD COLUMN more TEXT", "CREATE TABLE more (x)"])

@@ -12,6 +12,7 @@ import pytest
 from redline.errors import LogUnavailable, OverCapacity
 from redline.eventlog.contract import Appended
 from redline.eventlog.retention import Retention
+from redline.eventlog.sqlite.batch import Batch
 from redline.testing import serving
 from redline.testing.eventlogs.kit import ACME, GLOBEX, MUCH, draft, parsed
 from tests.unit.eventlog.sqlite.kit import maker, opened
@@ -96,6 +97,16 @@ async def test_a_full_disk_refuses_and_recovers_and_loses_nothing(tmp_path: Path
         assert await following.ids(GLOBEX) == []
     async with opened(tmp_path / "events.db") as following:
         assert await following.ids() == ids
+
+
+async def test_what_is_tried_again_reaches_the_disk(tmp_path: Path) -> None:
+    async with opened(tmp_path / "events.db") as following:
+        await following.append(draft())
+        store, wal = following.log._store, tmp_path / "events.db-wal"  # noqa: SLF001 - what it writes is between them
+        assert store is not None
+        before = wal.stat().st_size
+        store.write(Batch(probe=True))
+        assert wal.stat().st_size > before
 
 
 async def test_whoever_waited_when_the_disk_was_full_is_refused_too(tmp_path: Path, gate: Gate) -> None:
