@@ -4,7 +4,7 @@
 #   make test    every test and every static check
 #   make check   the static checks alone
 #   make faults  kill -9, damaged files, bad disks, 100 rounds of each; says what was lost
-#   make bench   Redline beside its peers, half an hour; BENCH_ARGS=--quick to see that it works
+#   make bench   Redline beside its peers, forty minutes; BENCH_ARGS=--quick to see that it works
 #   make lock    bring config/requirements.lock in line with pyproject.toml
 #   make clean   remove everything that is made here
 #

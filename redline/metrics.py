@@ -82,8 +82,8 @@ class Children(dict[str, _M], Generic[_M]):
         return child
 
 
-class Duration:
-    """How long something took, each time (or how much it was): how often in each bucket, and in all."""
+class Histogram:
+    """How often a value fell into each bucket, and their sum, in plain numbers of one thread."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -99,18 +99,20 @@ class Duration:
         self.total += value
 
 
-class _Histogram(Collector):
-    """A histogram with a label or none, over plain numbers: the library's own takes 3 µs an observation, half of a validation."""
+class _Collected(Collector):
+    """Histograms as the library collects them, with a label or none: its own takes 3 µs an observation, half of a validation."""
 
-    def __init__(self, name: str, documentation: str, label: str | None, durations: Mapping[str, Duration]) -> None:
+    def __init__(self, name: str, documentation: str, label: str | None, histograms: Mapping[str, Histogram]) -> None:
         self._name, self._documentation, self._labels = name, documentation, [] if label is None else [label]
-        self._durations = durations
+        self._histograms = histograms
 
     def collect(self) -> Iterator[Metric]:
         family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
-        for value, duration in self._durations.items():
-            bounds = [*map(floatToGoString, duration.bounds), "+Inf"]
-            family.add_metric([value] if self._labels else [], list(zip(bounds, accumulate(duration.counts), strict=True)), duration.total)
+        for value, histogram in self._histograms.items():
+            bounds = [*map(floatToGoString, histogram.bounds), "+Inf"]
+            family.add_metric(
+                [value] if self._labels else [], list(zip(bounds, accumulate(histogram.counts), strict=True)), histogram.total
+            )
         yield family
 
 
@@ -134,9 +136,9 @@ class Metrics:
         self.events_published = Children(published, kinds)
         refused = Counter("redline_publish_refused", "Events that were refused, by the error's code.", ["code"], registry=registry)
         self.publish_refused = Children(refused, _codes())
-        self.validation_seconds = {kind: Duration() for kind in kinds}
+        self.validation_seconds = {kind: Histogram() for kind in kinds}
         registry.register(
-            _Histogram(
+            _Collected(
                 "redline_validation_seconds", "How long a kind's validator held the event loop, by kind.", "kind", self.validation_seconds
             )
         )
@@ -162,15 +164,15 @@ class Metrics:
         evicted = Counter("redline_log_evicted", "Events that the log let go, by reason.", ["reason"], registry=registry)
         self.log_evicted = Children(evicted, EVICTION_REASONS)
 
-        self.log_append_seconds = Duration(_LATENCIES)
-        self.log_group_events = Duration(_SIZES)
-        self.log_follow_lag_seconds = Duration(_LATENCIES)
+        self.log_append_seconds = Histogram(_LATENCIES)
+        self.log_group_events = Histogram(_SIZES)
+        self.log_follow_lag_seconds = Histogram(_LATENCIES)
         for name, documentation, measured in (
             ("redline_log_append_seconds", "How long the log took to append what one request brought.", self.log_append_seconds),
             ("redline_log_group_events", "Events that shared one commit, where the log commits in groups.", self.log_group_events),
             ("redline_log_follow_lag_seconds", "From an event's commit to its org's streams, on this node.", self.log_follow_lag_seconds),
         ):
-            registry.register(_Histogram(name, documentation, None, {"": measured}))
+            registry.register(_Collected(name, documentation, None, {"": measured}))
 
         Info("redline_build", "What is running.", registry=registry).info({"version": _version() if version is None else version})
         ProcessCollector(registry=registry)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import asynccontextmanager
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from redline.broker.admission import Opening, Request, open_stream
@@ -59,9 +58,9 @@ class Broker:
 
     async def publish(self, drafts: Sequence[Draft]) -> list[Appended | RedlineError]:
         """Append to the log; for the answers see :meth:`EventLog.append`."""
-        started = perf_counter()
+        started = self.clock.monotonic()
         answers = await self.log.append(drafts)
-        self._metrics.log_append_seconds.observe(perf_counter() - started)
+        self._metrics.log_append_seconds.observe(self.clock.monotonic() - started)
         return answers
 
     # Readers.
@@ -151,6 +150,7 @@ class Broker:
         self._draining = True
         for subscription in tuple(self._open):
             subscription.fail()
+        self.turns.clear()
         await self._topics.stop()
         self.wheel.stop()
         await self.log.close()

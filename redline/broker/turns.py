@@ -36,6 +36,11 @@ class Turns:
         self._waiting.append(callback)
         self._schedule()
 
+    def clear(self) -> None:
+        """Forget all that wait, and the turn that was asked for: the next may be on another loop."""
+        self._waiting.clear()
+        self._scheduled = False
+
     def _schedule(self) -> None:
         if self._waiting and not self._scheduled:
             self._scheduled = True

@@ -111,8 +111,11 @@ def finite_app(
         return logs[0]
 
     app = create_app(loaded, plugins=plugins, clock=clock, around_log=around)
+    called = Sanic.__call__
     unused = httpx.AsyncClient(verify=False)  # noqa: S501 - never used: the suite has its own clients
     try:
         yield FiniteApp(app, RunningService("", app.ctx.redline_service, clock, secret, unused, faults=Faults(logs[0])))
     finally:
+        # sanic-testing's ASGI client puts its own there, for the process, and any other ASGI server fails on that.
+        Sanic.__call__ = called  # type: ignore[method-assign]
         Sanic.unregister_app(app)

@@ -15,6 +15,7 @@ import pytest
 from redline.clock import SystemClock
 from redline.logs import configure_logging
 from redline.testing import StreamConnection, serving
+from tests.logging_state import as_before
 from tests.service.faulty import FaultyLog
 
 if TYPE_CHECKING:
@@ -27,21 +28,8 @@ CANARY = "cAnArY0123456789"
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    """Give the process its logging back."""
-    root = logging.getLogger()
-    everyone = [root, *(each for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger))]
-    before = [(each, each.level, each.propagate, list(each.handlers), list(each.filters)) for each in everyone]
-    of_handlers = [(handler, list(handler.filters)) for handler in root.handlers]
-    factory = logging.getLogRecordFactory()
-    yield
-    logging.setLogRecordFactory(factory)
-    for handler, filters in of_handlers:
-        handler.filters[:] = filters
-    for each, level, propagate, handlers, filters in before:
-        each.setLevel(level)
-        each.propagate = propagate
-        each.handlers[:] = handlers
-        each.filters[:] = filters
+    with as_before():
+        yield
 
 
 def hold_to_the_law(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], *secrets: str) -> None:

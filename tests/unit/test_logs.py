@@ -19,6 +19,7 @@ from sanic.log import LOGGING_CONFIG_DEFAULTS, access_logger, error_logger, logg
 from sanic.response import text
 
 from redline.logs import FAMILIES, Redactor, configure_logging, install_redaction, redact
+from tests.logging_state import as_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,23 +49,8 @@ class Keeper(logging.Handler):
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    """Give the process its logging back."""
-    root = logging.getLogger()
-    for handler in root.handlers:  # what other tests of this process left there
-        handler.filters[:] = [each for each in handler.filters if not isinstance(each, Redactor)]
-    everyone = [root, *(each for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger))]
-    before = [(each, each.level, each.propagate, list(each.handlers), list(each.filters)) for each in everyone]
-    of_handlers = [(handler, list(handler.filters)) for handler in root.handlers]
-    factory = logging.getLogRecordFactory()
-    yield
-    logging.setLogRecordFactory(factory)
-    for handler, filters in of_handlers:
-        handler.filters[:] = filters
-    for each, level, propagate, handlers, filters in before:
-        each.setLevel(level)
-        each.propagate = propagate
-        each.handlers[:] = handlers
-        each.filters[:] = filters
+    with as_before():
+        yield
 
 
 class Written:

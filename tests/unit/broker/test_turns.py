@@ -71,3 +71,24 @@ async def test_few_are_called_in_the_next_turn(count: int) -> None:
         turns.soon(lambda number=number: done.append(number))  # type: ignore[misc]
     await asyncio.sleep(0)
     assert len(done) == count
+
+
+def test_what_a_loop_left_undone_does_not_stop_the_next() -> None:
+    turns, done = Turns(), list[str]()
+
+    async def left() -> None:
+        turns.soon(lambda: done.append("left"))
+
+    async def after() -> None:
+        turns.soon(lambda: done.append("after"))
+        await asyncio.sleep(0)
+
+    loop = asyncio.SelectorEventLoop()  # one that ends the turn in which it is stopped; others may take one more
+    loop.call_soon(loop.stop)
+    loop.create_task(left()).add_done_callback(lambda _: None)
+    loop.run_forever()  # it stops in the turn in which the next was asked for
+    loop.close()
+    turns.clear()
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(after())
+    assert done == ["after"]

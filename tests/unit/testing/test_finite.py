@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from sanic import Sanic
 
 from redline.testing import finite_app, read_events
 
@@ -87,3 +88,14 @@ def test_a_body_is_read_whole() -> None:
     events = read_events(b':heartbeat\nevent: a\ndata: {"data":5}\nid: 7\n\ndata: x\n\n')
     assert [(event.event, event.data, event.last_event_id) for event in events] == [("a", '{"data":5}', "7"), ("message", "x", "7")]
     assert events[0].payload == 5
+
+
+async def test_the_asgi_client_leaves_sanic_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    def before() -> None:
+        """Stand where Sanic's own method stands, whatever other tests have put there."""
+
+    monkeypatch.setattr(Sanic, "__call__", before)
+    with finite_app() as made:
+        _, answer = await made.app.asgi_client.get("/health/live")
+        assert answer.status == 200
+    assert vars(Sanic)["__call__"] is before
