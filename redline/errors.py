@@ -145,11 +145,15 @@ class RateLimited(RedlineError):
 
 
 class OverCapacity(RedlineError):
-    """The service as a whole is full, or going down."""
+    """The service as a whole is full."""
 
     code = "over_capacity"
     status = 503
     transient = True
+
+
+class Draining(OverCapacity):
+    """The service is going down: as a status that is one of capacity, and a stream says so."""
 
 
 class LogUnavailable(RedlineError):

@@ -17,8 +17,8 @@ from redline.clock import parse_rfc3339, rfc3339
 from redline.envelope import Envelope, parse_key
 from redline.errors import Detail, Internal, InvalidPayload, PayloadTooLarge, UnknownKind
 from redline.eventlog.contract import Draft
+from redline.kinds.clean import clean_json
 from redline.kinds.contract import PayloadError
-from redline.kinds.registry import clean_json
 from redline.kinds.watch import SLOW_SECONDS, Watch
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from redline.broker.subscription import Subscription
 from redline.broker.topics import Topics
 from redline.broker.turns import Turns
 from redline.broker.wheel import Wheel
-from redline.errors import OverCapacity
+from redline.errors import Draining, OverCapacity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -78,12 +78,12 @@ class Broker:
     async def admit(self, request: Request) -> AsyncIterator[Opening]:
         """Hold a place for a stream, and find where it starts and its first frames (contract §1 "Resume").
 
-        The place is the stream's once :meth:`attach` was called within the block, and free again otherwise. Raises ``OverCapacity`` or
-        ``LogUnavailable``.
+        The place is the stream's once :meth:`attach` was called within the block, and free again otherwise. Raises ``OverCapacity``,
+        ``Draining`` or ``LogUnavailable``.
         """
         if self._draining:
             msg = "This server is going down. Try again: another one, or this one restarted, will answer."
-            raise OverCapacity(msg, retry_after=1)
+            raise Draining(msg, retry_after=1)
         if self._slots >= self.limits.streams:
             msg = f"This server has as many streams open as it may ({self.limits.streams}). Try again in a moment."
             raise OverCapacity(msg, retry_after=5)

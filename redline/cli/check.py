@@ -50,7 +50,7 @@ def check(config: Config = None) -> None:
     typer.echo(printable(f"settings  from {source}: {settings.host}:{settings.port}, {settings.eventlog}"))
     typer.echo(f"keys      {len(keys)} ({', '.join(sorted(set(keys)))})")
     typer.echo(f"kinds     {len(plugins.kinds)}")
-    typer.echo("All is well, as far as it can be told without opening the event log and the port.")
+    typer.echo("All is well: redline serve would start, if its event log opens and its port is free.")
 
 
 def _log(settings: Settings, faults: list[str]) -> None:

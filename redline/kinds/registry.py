@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-import orjson
-
 from redline.discovery import ENVIRONMENT, DiscoveryError, Fault, installed, owner, reason, survey
+from redline.kinds.clean import clean_json
 from redline.kinds.contract import PayloadError, Policy, check_name
 from redline.kinds.dialect import as_json, misfit, schema_fault
 from redline.kinds.model import ModelKind
@@ -33,7 +32,6 @@ MOST_SCHEMA_BYTES = 262_144
 """The most that a kind's schema may take as JSON: the catalogue serves all of them at once."""
 
 _SCOPE = re.compile(r"[!#-\[\]-~]{1,128}", re.ASCII)
-_UNCLEAN = ((b"\r", "CR"), (b"\n", "LF"), (b"\0", "NUL"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +75,6 @@ class KindRegistry:
         """Return the names of all kinds, sorted."""
         return tuple(self._kinds)
 
-    def admits_any(self, prefix: str) -> bool:
-        """Tell whether a kind's name starts with ``prefix``, which is spelled with its last dot: ``change.``."""
-        return any(name.startswith(prefix) for name in self._kinds)
-
     def __contains__(self, name: object) -> bool:
         """Tell whether there is a kind of that name."""
         return name in self._kinds
@@ -121,29 +115,6 @@ def examine(found: Found) -> tuple[RegisteredKind | None, tuple[Fault, ...]]:
     check = _Check(found)
     kind = check.run()
     return kind, tuple(check.faults)
-
-
-def clean_json(result: object, most: int) -> bytes:
-    """Return ``result`` if it is what :meth:`EventKind.validate` promises, in at most ``most`` bytes.
-
-    Raises ``ValueError`` saying what it is instead, without any of it: a payload is the publisher's, and this is the plugin's fault.
-    """
-    if type(result) is not bytes:
-        msg = f"the validator returned {type(result).__name__}, and must return bytes"
-        raise ValueError(msg)
-    if len(result) > most:
-        msg = f"the validator returned {len(result):,} bytes, and its policy allows {most:,}"
-        raise ValueError(msg)
-    if b"\n" in result or b"\r" in result or b"\0" in result:
-        name = next(name for byte, name in _UNCLEAN if byte in result)
-        msg = f"the validator returned JSON with a raw {name}, which would break the stream's frames"
-        raise ValueError(msg)
-    try:
-        orjson.loads(result)
-    except orjson.JSONDecodeError:
-        msg = "the validator returned bytes that are not one UTF-8 JSON text"
-        raise ValueError(msg) from None
-    return result
 
 
 class _Check:

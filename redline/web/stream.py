@@ -16,7 +16,7 @@ from sanic.response import HTTPResponse
 from redline.auth.principal import STREAM_READ
 from redline.broker.broker import Request as StreamRequest
 from redline.broker.filter import Filter
-from redline.errors import OverCapacity, RedlineError
+from redline.errors import Draining
 from redline.web.credentials import reader
 from redline.web.errors import as_redline_error, error_response
 from redline.web.query import query_of, stream_query
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sanic import Request
 
     from redline.auth.principal import Principal
+    from redline.errors import RedlineError
     from redline.web.query import StreamQuery
     from redline.web.service import Service
 
@@ -38,10 +39,6 @@ HEADERS: Final = {
     "X-Accel-Buffering": "no",
     "Referrer-Policy": "no-referrer",
 }
-
-
-class _Draining(OverCapacity):
-    """The node is going down: as a status it is one of capacity, as a stream it says so."""
 
 
 @streams.get("/v1/stream")
@@ -65,9 +62,6 @@ async def stream(request: Request) -> HTTPResponse | None:
 async def _open(request: Request, service: Service, principal: Principal, wanted: StreamQuery) -> HTTPResponse | None:
     org = principal.stream_org()
     broker = service.broker
-    if broker.draining:
-        msg = "This server is going down. Try again: another one, or this one restarted, will answer."
-        raise _Draining(msg, retry_after=1)
     kinds = wanted.kinds if principal.kinds is None else principal.kinds if wanted.kinds is None else wanted.kinds & principal.kinds
     asked = StreamRequest(
         org=org,
@@ -100,5 +94,5 @@ def _refusal(request: Request, service: Service, error: RedlineError) -> HTTPRes
     """Return a transient refusal: for an EventSource, which gives up for good on any status but 200, as a stream of one closing frame."""
     if not any("text/event-stream" in accept.lower() for accept in request.headers.getall("accept", [])):
         return error_response(request, error)
-    reason = "shutdown" if isinstance(error, _Draining) else error.code
+    reason = "shutdown" if isinstance(error, Draining) else error.code
     return HTTPResponse(service.broker.refusal(reason), headers=dict(HEADERS), content_type=CONTENT_TYPE)

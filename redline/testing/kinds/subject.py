@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from redline.discovery import reason
 from redline.errors import Detail
+from redline.kinds.clean import clean_json
 from redline.kinds.contract import PayloadError
-from redline.kinds.registry import clean_json
 from redline.testing.kinds.places import Place, leads_somewhere, pointer, reordered
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
 from redline import PayloadError, model_kind
-from redline.kinds.registry import MOST_BYTES, clean_json
+from redline.kinds.clean import clean_json
+from redline.kinds.registry import MOST_BYTES
 
 
 class Anything(BaseModel):
