@@ -1,7 +1,7 @@
 """The event log in this process's memory: the default, with nothing to install and nothing kept over a restart.
 
-The law of this module: it is bounded in every direction (records, age and bytes of an org; bytes over all orgs; orgs; keys of an org),
-and a loud org pays for itself: when the whole is too large, the org that holds the most bytes loses its oldest record first.
+The law of this module: it is bounded in every direction (records, age and bytes of an org, and bytes over all of them, by ``retained``;
+orgs; keys of an org).
 
 Every change happens within one turn of the event loop, so there is nothing to lock and nothing half done.
 """
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from redline.errors import LogUnavailable, OverCapacity, RedlineError
 from redline.eventlog.contract import Appended, Tail
-from redline.eventlog.heaviest import Heaviest
 from redline.eventlog.keys import IdempotencyKeys
+from redline.eventlog.retained import Retained
 from redline.eventlog.retention import Retention
 from redline.eventlog.stretch import Stretch
 
@@ -43,13 +43,12 @@ class MemoryLog:
         """Take how much to keep, where time comes from, and where to count."""
         self._keep = retention
         self._clock = clock
-        self._metrics = metrics
-        metrics.orgs.set_function(lambda: len(self._orgs))
-        metrics.log_events.set_function(lambda: self._count)
-        metrics.log_bytes.set_function(lambda: self._bytes)
-        self._orgs: dict[OrgId, Stretch] = {}
-        self._bytes = self._count = 0
-        self._heaviest = Heaviest(lambda: self._orgs, self._weigh)
+        kept: Retained[Stretch] = Retained(retention, clock, metrics, self._trimmed)
+        self._kept = kept
+        self._orgs = kept.orgs
+        metrics.orgs.set_function(lambda: len(kept.orgs))
+        metrics.log_events.set_function(lambda: kept.count)
+        metrics.log_bytes.set_function(lambda: kept.bytes)
         self._keys = IdempotencyKeys(retention.key_seconds, retention.keys, clock)
         # One entry per org: when its oldest record expires, or when it may be forgotten. Lazy: an entry may come too early, never too late.
         self._due: list[tuple[float, OrgId]] = []
@@ -68,11 +67,9 @@ class MemoryLog:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._follower = None
-        self._orgs.clear()
+        self._kept.clear()
         self._due.clear()
         self._keys.clear()
-        self._heaviest.forget()
-        self._bytes = self._count = 0
 
     @property
     def fault(self) -> str | None:
@@ -91,14 +88,14 @@ class MemoryLog:
                 answers.append(error)
         self._tell(fresh)
         for org in {record.envelope.org for record in fresh}:
-            self._trim(org)
-        self._trim_total()
+            self._kept.trim(org)
+        self._kept.trim_total()
         return answers
 
     async def bounds(self, org: OrgId) -> Bounds:
         """Return what is retained now: what has outlived its age is gone, swept or not."""
         state = self._org(org)
-        self._trim(org)
+        self._kept.trim(org)
         return state.bounds()
 
     async def locate(self, org: OrgId, event_id: EventId) -> Mark | None:
@@ -160,52 +157,17 @@ class MemoryLog:
         envelope, key = draft.envelope, draft.key
         if key is not None and (known := self._keys.answer(envelope.org, key, draft.fingerprint)) is not None:
             return known
-        state = self._orgs.get(envelope.org) or self._org(envelope.org)
+        state = self._org(envelope.org)
         record, size = state.append(envelope, self._clock.time())
-        self._bytes += size
-        self._count += 1
-        self._heaviest.grew(envelope.org, state.bytes)
+        self._kept.grew(envelope.org, state, size)
         if key is not None:
             self._keys.remember(envelope.org, key, draft.fingerprint, record.id)
         fresh.append(record)
         return Appended(record.id, duplicate=False)
 
-    def _drop_oldest(self, state: Stretch, reason: str, count: int = 1) -> None:
-        self._bytes -= state.drop_oldest(count)
-        self._count -= count
-        self._metrics.log_evicted[reason].inc(count)
-
-    def _trim(self, org: OrgId) -> None:
-        """Hold the org to its own bounds. The newest record stays whatever its size: an event that was accepted can be read."""
-        state = self._orgs[org]
-        records, keep = state.records, self._keep
-        before = len(records)
-        oldest_allowed = self._clock.time() - keep.seconds
-        while len(records) and records[0].appended <= oldest_allowed:
-            self._drop_oldest(state, "age")
-        if (excess := len(records) - keep.events) > 0:
-            self._drop_oldest(state, "count", excess)
-        while len(records) > 1 and state.bytes > keep.bytes:
-            self._drop_oldest(state, "bytes")
-        if len(records) != before and self._follower is not None:
-            self._follower.trimmed(org, state.floor)
-
-    def _weigh(self, org: OrgId) -> int:
-        state = self._orgs.get(org)
-        return state.bytes if state is not None else 0
-
-    def _trim_total(self) -> None:
-        """Hold all orgs together to the ceiling, each time at the cost of the one that holds the most."""
-        ceiling = self._keep.total_bytes
-        if self._bytes < ceiling * 0.9:
-            self._heaviest.forget()
-        trimmed: set[OrgId] = set()
-        while self._bytes > ceiling and (org := self._heaviest.find()) is not None:
-            self._drop_oldest(self._orgs[org], "ceiling")
-            trimmed.add(org)
-        for org in trimmed:
-            if self._follower is not None:
-                self._follower.trimmed(org, self._orgs[org].floor)
+    def _trimmed(self, org: OrgId, floor: int) -> None:
+        if self._follower is not None:
+            self._follower.trimmed(org, floor)
 
     def _schedule(self) -> None:
         self._timer = self._clock.call_at(self._clock.monotonic() + self._interval, self._sweep)
@@ -221,9 +183,9 @@ class MemoryLog:
         while self._due and self._due[0][0] <= now:
             _, org = heapq.heappop(self._due)
             state = self._orgs[org]
-            self._trim(org)
-            if len(state.records):
-                due = state.records[0].appended + age
+            self._kept.trim(org)
+            if len(state):
+                due = state.oldest + age
             elif state.holds:
                 due = now + age  # Whoever lets go of it later touches it then.
             elif state.touched + age > now:
@@ -231,5 +193,5 @@ class MemoryLog:
             else:
                 del self._orgs[org]
                 continue
-            # Never now again: a sum that rounds the other way than the difference in _trim would keep this loop going.
+            # Never now again: a sum that rounds the other way than the difference in trim would keep this loop going.
             heapq.heappush(self._due, (max(due, math.nextafter(now, math.inf)), org))

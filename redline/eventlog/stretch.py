@@ -44,6 +44,15 @@ class Stretch:
         self.holds = 0
         self.touched = now
 
+    def __len__(self) -> int:
+        """Return how many records are retained."""
+        return len(self.records)
+
+    @property
+    def oldest(self) -> float:
+        """Return when the oldest retained record was appended; only where there is one."""
+        return self.records[0].appended
+
     @property
     def floor(self) -> int:
         """Return the position after which everything is retained."""

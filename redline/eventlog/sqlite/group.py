@@ -106,7 +106,7 @@ class Group:
     def trim(self) -> None:
         """Hold the orgs of the group, and all together, to their bounds."""
         for ledger in {ledger.id: ledger for ledger, _ in self._records}.values():
-            self._index.trim(ledger)
+            self._index.trim(ledger.org)
         self._index.trim_total()
 
     def answer(self) -> None:

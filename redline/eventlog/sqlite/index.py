@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from redline.envelope import OrgId
 from redline.errors import OverCapacity
-from redline.eventlog.heaviest import Heaviest
 from redline.eventlog.keys import IdempotencyKeys
+from redline.eventlog.retained import Retained
 from redline.eventlog.sqlite.batch import OrgRow, Trim
 from redline.eventlog.sqlite.ledger import Ledger
 
@@ -29,7 +29,7 @@ _SLACK: Final = 20
 _TOUCHES: Final = 500
 
 
-class Index:
+class Index(Retained[Ledger]):
     """The orgs and the idempotency keys of an open file.
 
     ``backlog`` counts the events that are evicted and still in the file, ``key_seconds`` is for how long a key is held.
@@ -37,19 +37,14 @@ class Index:
 
     def __init__(self, retention: Retention, clock: Clock, metrics: Metrics, trimmed: Callable[[OrgId, int], None]) -> None:
         """Take how much to keep, where time comes from, where to count, and whom to tell of every floor that rose."""
-        self._keep = retention
-        self._clock = clock
-        self._metrics = metrics
-        self._trimmed = trimmed
-        self.orgs: dict[OrgId, Ledger] = {}
+        super().__init__(retention, clock, metrics, trimmed)
         self.keys = IdempotencyKeys(retention.key_seconds, retention.keys, clock)
         self.key_seconds = retention.key_seconds
         self._key_rows = 0
         self._keys_stay = False
-        self.bytes = self.count = self.backlog = 0
+        self.backlog = 0
         self._next_id = 1
         self._slack = retention.seconds / _SLACK
-        self._heaviest: Heaviest[OrgId] = Heaviest(lambda: self.orgs, self._weigh)
         self._due: list[tuple[float, OrgId]] = []
         self._leftover: dict[int, Ledger] = {}
         self._touches: dict[int, float] = {}
@@ -67,7 +62,7 @@ class Index:
                 self._doom(older)
             self.orgs[ledger.org] = ledger
         for ledger in self.orgs.values():
-            self.trim(ledger)
+            self.trim(ledger.org)
             heapq.heappush(self._due, (now, ledger.org))
         self.trim_total()
         self._key_rows = len(contents.keys)
@@ -79,14 +74,13 @@ class Index:
 
     def clear(self) -> None:
         """Forget everything; the file keeps it."""
-        self.orgs.clear()
+        super().clear()
         self.keys.clear()
         self._key_rows = 0
         self._due.clear()
         self._leftover.clear()
         self._touches.clear()
-        self._heaviest.forget()
-        self.bytes = self.count = self.backlog = 0
+        self.backlog = 0
 
     def get(self, org: OrgId) -> Ledger:
         """Return an org's ledger, a new one where there is none. Raises ``OverCapacity`` where no more orgs fit."""
@@ -105,9 +99,7 @@ class Index:
 
     def append(self, ledger: Ledger, appended: float, size: int) -> None:
         """Count an event that was written."""
-        self.bytes += ledger.append(appended, size)
-        self.count += 1
-        self._heaviest.grew(ledger.org, ledger.bytes)
+        self.grew(ledger.org, ledger, ledger.append(appended, size))
 
     def release(self, org: OrgId) -> None:
         """Let the history's age count from now."""
@@ -117,31 +109,6 @@ class Index:
             ledger.touched = self._clock.time()
             self._note(ledger)
 
-    def trim(self, ledger: Ledger) -> None:
-        """Hold an org to its own bounds. The newest event stays whatever its size: one that was accepted can be read."""
-        before, keep = len(ledger), self._keep
-        oldest_allowed = self._clock.time() - keep.seconds
-        while len(ledger) and ledger.oldest <= oldest_allowed:
-            self._drop(ledger, "age")
-        if (excess := len(ledger) - keep.events) > 0:
-            self._drop(ledger, "count", excess)
-        while len(ledger) > 1 and ledger.bytes > keep.bytes:
-            self._drop(ledger, "bytes")
-        if len(ledger) != before:
-            self._trimmed(ledger.org, ledger.floor)
-
-    def trim_total(self) -> None:
-        """Hold all orgs together to the ceiling, each time at the cost of the one that holds the most."""
-        ceiling = self._keep.total_bytes
-        if self.bytes < ceiling * 0.9:
-            self._heaviest.forget()
-        trimmed: set[OrgId] = set()
-        while self.bytes > ceiling and (org := self._heaviest.find()) is not None:
-            self._drop(self.orgs[org], "ceiling")
-            trimmed.add(org)
-        for org in trimmed:
-            self._trimmed(org, self.orgs[org].floor)
-
     def sweep(self) -> None:
         """Drop what has outlived its age, and forget orgs of which nothing is left to remember."""
         self.keys.purge()
@@ -150,7 +117,7 @@ class Index:
         while self._due and self._due[0][0] <= now:
             _, org = heapq.heappop(self._due)
             ledger = self.orgs[org]
-            self.trim(ledger)
+            self.trim(org)
             if ledger.holds:
                 ledger.touched = now
                 self._note(ledger)
@@ -212,19 +179,17 @@ class Index:
             if self._touches.get(number) == touched:
                 del self._touches[number]
 
-    def _drop(self, ledger: Ledger, reason: str, count: int = 1) -> None:
-        self.bytes -= ledger.drop_oldest(count)
-        self.count -= count
+    def drop(self, history: Ledger, count: int = 1) -> None:
+        """Let the ``count`` oldest events of an org go; from the file, when there is time."""
+        super().drop(history, count)
         self.backlog += count
-        self._leftover[ledger.id] = ledger
-        ledger.bound_epochs()
-        self._metrics.log_evicted[reason].inc(count)
+        self._leftover[history.id] = history
+        history.bound_epochs()
 
     def _doom(self, ledger: Ledger) -> None:
         """Have what the file holds of a forgotten org deleted."""
         count = len(ledger)
-        self.bytes -= ledger.drop_oldest(count)
-        self.count -= count
+        super().drop(ledger, count)
         self.backlog += count
         ledger.doomed = True
         if ledger.stored:
@@ -236,7 +201,3 @@ class Index:
         if ledger.stored and ledger.touched - ledger.noted >= self._slack:
             ledger.noted = ledger.touched
             self._touches[ledger.id] = ledger.touched
-
-    def _weigh(self, org: OrgId) -> int:
-        ledger = self.orgs.get(org)
-        return ledger.bytes if ledger is not None else 0

@@ -166,7 +166,7 @@ class SqliteLog:
         while not (ledger := self._index.get(org)).stored:
             await committer.store(org)
             committer = self._opened()
-        self._index.trim(ledger)
+        self._index.trim(org)
         return ledger
 
     async def locate(self, org: OrgId, event_id: EventId) -> Mark | None:

@@ -100,7 +100,7 @@ async def test_just_below_the_ceiling_nothing_grows() -> None:
     await memory.fill("other", 1)
     for _ in range(5000):
         await memory.fill("steady", 1)
-    assert len(memory.log._heaviest) <= 4 * 2 + 1024  # noqa: SLF001 - there is no other sign of it
+    assert len(memory.log._kept._heaviest) <= 4 * 2 + 1024  # noqa: SLF001 - there is no other sign of it
 
 
 async def test_no_more_orgs_than_said_unless_one_can_be_forgotten() -> None:
