@@ -7,7 +7,6 @@ told at once.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from redline.testing.kinds.fuzzing import fuzz
 from redline.testing.kinds.mutating import mutations
 from redline.testing.kinds.places import show
 from redline.testing.kinds.subject import Subject, as_json
-from redline.testing.kinds.timing import SLOW_SECONDS, slowness
+from redline.testing.kinds.timing import SLOW_SECONDS, Pace, slowness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,19 +32,20 @@ def check_kind(
     *,
     examples: Sequence[Mapping[str, object]] = (),
     slow_seconds: float = SLOW_SECONDS,
-    timer: Callable[[], float] = time.thread_time,
+    timer: Callable[[], float] | None = None,
 ) -> None:
     """Hold ``kind`` to what a kind promises (plugins/README.md, "What the core holds you to"); return when it keeps all of it.
 
     Its policy's example, and each of ``examples``, is a payload that the kind takes. From each of them mutations are made: every value
     replaced by values of other types and beyond the schema's bounds, every key removed, unknown keys added. Then come payloads that nobody
     thought of (Hypothesis where it is installed, else a seeded generator: the same ones each time), and shapes that are known to make
-    validators slow: what takes longer than ``slow_seconds`` by ``timer`` (this thread's CPU time, the best of three tries) is named. The
-    payloads are what the service's parser can hand to a validator: UTF-8 text, finite numbers, integers of 64 bits.
+    validators slow: what takes longer than ``slow_seconds`` by ``timer``, the best of three tries, is named. Without a timer that is this
+    thread's CPU time, and a machine that is slow at that moment is given so much more. The payloads are what the service's parser can hand
+    to a validator: UTF-8 text, finite numbers, integers of 64 bits.
 
     Raises ``AssertionError`` whose message lists everything that is wrong.
     """
-    findings = list(dict.fromkeys(_findings(kind, [dict(example) for example in examples], slow_seconds, timer)))
+    findings = list(dict.fromkeys(_findings(kind, [dict(example) for example in examples], Pace(slow_seconds, timer))))
     if not findings:
         return
     shown = [f"  - {finding}" for finding in findings[:_MOST_SHOWN]]
@@ -56,7 +56,7 @@ def check_kind(
     raise AssertionError("\n".join([f"{name}: {things} wrong with this kind", *shown]))
 
 
-def _findings(kind: EventKind, more: list[dict[str, object]], slow_seconds: float, timer: Callable[[], float]) -> Iterator[str]:
+def _findings(kind: EventKind, more: list[dict[str, object]], pace: Pace) -> Iterator[str]:
     given: object = kind  # a plugin need not be type-checked
     name = getattr(given, "name", None)
     _, faults = examine(Found(kind, name if isinstance(name, str) else "", type(kind).__name__, "", ""))
@@ -74,7 +74,7 @@ def _findings(kind: EventKind, more: list[dict[str, object]], slow_seconds: floa
     for example in examples:
         yield from mutations(subject, example)
     yield from fuzz(subject, examples)
-    yield from slowness(subject, examples, slow_seconds, timer)
+    yield from slowness(subject, examples, pace)
 
 
 def _examples(kind: EventKind, more: list[dict[str, object]]) -> Iterator[dict[str, object]]:

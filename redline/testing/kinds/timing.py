@@ -1,13 +1,14 @@
 """Shapes that are known to make validators slow.
 
 The law of this module: a validator runs on the event loop, so what takes it long stops every stream. Sizes grow step by step and stop at
-the first that is too slow, so that a pattern that would take for ever is found while it takes milliseconds; and what was slow once may have
-been the machine, so the best of three counts.
+the first that is too slow, so that a pattern that would take for ever is found while it takes milliseconds. What was slow may have been the
+machine: the best of three counts, and before a validator is blamed, a yardstick says how slow the machine is at that moment.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from redline.discovery import reason
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 SLOW_SECONDS: Final = 0.05
 """From here on a validator is named in the service's log as well."""
+_YARDSTICK_SECONDS: Final = 0.006
+"""What :func:`_yardstick` takes on a core of a usual server."""
 _TRIES: Final = 3
 _LONGEST: Final = 250_000
 """Characters: a publish body has at most four times as many bytes."""
@@ -42,8 +45,35 @@ class _Shape(NamedTuple):
     most: int
 
 
-def slowness(subject: Subject, examples: list[dict[str, Any]], slow_seconds: float, timer: Callable[[], float]) -> Iterator[str]:
-    """Yield the places at which the validator takes longer than ``slow_seconds`` by ``timer``, or breaks, and the shape that it was."""
+class Pace(NamedTuple):
+    """How long is too long: ``seconds`` by ``timer``, or without one by this thread's CPU time, and longer on a slower machine."""
+
+    seconds: float
+    timer: Callable[[], float] | None
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """Return what tells time."""
+        return self.timer or time.thread_time
+
+    def exceeded(self, took: float) -> bool:
+        """Tell whether ``took`` seconds are too long."""
+        return took > self.seconds and (self.timer is not None or took > self.seconds * max(1.0, _yardstick() / _YARDSTICK_SECONDS))
+
+
+def _yardstick() -> float:
+    """Return how many CPU seconds a piece of usual Python takes at this moment, the worst of three: objects made, hashed, compared."""
+    worst = 0.0
+    for _ in range(3):
+        began = time.thread_time()
+        made = {f"key{number}": number for number in range(20_000)}
+        sum(1 for key in made if key not in ("here", "there"))
+        worst = max(worst, time.thread_time() - began)
+    return worst
+
+
+def slowness(subject: Subject, examples: list[dict[str, Any]], pace: Pace) -> Iterator[str]:
+    """Yield the places at which the validator takes longer than ``pace`` allows, or breaks, and the shape that it was."""
     tried: set[Place] = set()
     for base in examples or [{}]:
         for place, schemas in list(places(base, subject.schema)):
@@ -51,7 +81,7 @@ def slowness(subject: Subject, examples: list[dict[str, Any]], slow_seconds: flo
                 continue
             tried.add(place)
             for shape in _shapes(at(base, place), schemas):
-                found = _probe(subject, _Spot(base, place, shape), slow_seconds, timer)
+                found = _probe(subject, _Spot(base, place, shape), pace)
                 if found is not None:
                     yield f"{pointer(place) or 'the whole payload'} = {found}"
                     break  # one shape says it: the others are the same fault, and take their time
@@ -79,9 +109,9 @@ def _shapes(present: object, schemas: list[Mapping[str, Any]]) -> list[_Shape]:
     return shapes
 
 
-def _probe(subject: Subject, spot: _Spot, slow_seconds: float, timer: Callable[[], float]) -> str | None:
+def _probe(subject: Subject, spot: _Spot, pace: Pace) -> str | None:
     """Let a shape grow at one place until it is too slow or as large as it gets; return what to say of it, or None."""
-    size, shape = 2, spot.shape
+    size, shape, timer = 2, spot.shape, pace.now
     while True:
         payload = replaced(spot.base, spot.place, shape.make(size))
         took = math.inf
@@ -96,14 +126,14 @@ def _probe(subject: Subject, spot: _Spot, slow_seconds: float, timer: Callable[[
             except BaseException as error:  # noqa: BLE001 - a plugin's validator may do anything
                 return f"{size:,} times {shape.name}: raised {reason(error)}; a payload that does not fit is a PayloadError"
             took = min(took, timer() - began)
-            if took <= slow_seconds:
+            if took <= pace.seconds:
                 break
-        else:
-            allowed = f"{slow_seconds * 1000:.0f} ms are the most that the event loop can spare"
+        if pace.exceeded(took):
+            allowed = f"{pace.seconds * 1000:.0f} ms are the most that the event loop can spare"
             return f"{size:,} times {shape.name}: took the validator {took * 1000:.0f} ms, and {allowed}"
         if size >= shape.most:
             return None
-        size = min(shape.most, _next(size, took / slow_seconds))
+        size = min(shape.most, _next(size, took / pace.seconds))
 
 
 def _next(size: int, share: float) -> int:

@@ -6,6 +6,7 @@ The law of this module: it imports the standard library and the little of ``redl
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from redline import Detail, PayloadError, Policy
@@ -46,8 +47,8 @@ class BadgeScanned:
         """Return the payload with its keys in the schema's order, or raise ``PayloadError`` with a row for each culprit."""
         if not isinstance(data, dict):
             raise PayloadError((Detail("", "Input should be an object", "object_type"),))
-        if rows := tuple(_rows(data)):
-            raise PayloadError(rows[:_ROWS])
+        if rows := tuple(islice(_rows(data), _ROWS)):
+            raise PayloadError(rows)
         return json.dumps({key: data[key] for key in self.schema["properties"] if key in data}, separators=(",", ":")).encode()
 
 

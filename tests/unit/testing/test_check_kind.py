@@ -355,3 +355,28 @@ def test_an_integer_beyond_64_bits_is_nothing_that_a_validator_meets() -> None:
     check_kind(Looks())
     assert min(seen) >= -(2**63)
     assert max(seen) < 2**64
+
+
+def test_a_slow_machine_is_not_the_validators_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    spent = 0.0
+
+    class Costs(Good):
+        def validate(self, data: Any, /) -> bytes:  # noqa: ANN401 - any JSON
+            nonlocal spent
+            spent += 0.09
+            return super().validate(data)
+
+    def cpu() -> float:
+        return spent
+
+    def usual() -> float:
+        return 0.006
+
+    def twice_as_slow() -> float:
+        return 0.012
+
+    monkeypatch.setattr("redline.testing.kinds.timing.time.thread_time", cpu)
+    monkeypatch.setattr("redline.testing.kinds.timing._yardstick", usual)
+    assert "took the validator 90 ms, and 50 ms are the most" in said_of(Costs())
+    monkeypatch.setattr("redline.testing.kinds.timing._yardstick", twice_as_slow)
+    check_kind(Costs())
