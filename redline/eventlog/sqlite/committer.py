@@ -36,6 +36,11 @@ _TIDY: Final = 1000
 """How many events are deleted at once, and from how many on that is not left to the next sweep: some milliseconds of the writer's time."""
 
 
+_NEXT: Final = 5
+"""Turns of the loop between two groups: by then what was written has been sent to its readers, and whoever was answered may have asked again.
+Without them two halves of all that is in flight would take turns, and every reader's connection be written to twice as often."""
+
+
 class Committer:
     """Writes groups to a store. ``fault`` says why it does not; ``damaged`` that it never will again."""
 
@@ -112,13 +117,16 @@ class Committer:
 
     # Groups.
 
-    def _soon(self) -> None:
-        """Begin a group at the end of this turn of the loop, so that all who ask in it share one."""
+    def _soon(self, turns: int = 1) -> None:
+        """Begin a group after so many turns of the loop, so that all who ask in them share one."""
         if not self._pumping and self._flight is None and not self._closed:
             self._pumping = True
-            asyncio.get_running_loop().call_soon(self._pump)
+            self._pump(turns)
 
-    def _pump(self) -> None:
+    def _pump(self, turns: int = 0) -> None:
+        if turns:
+            asyncio.get_running_loop().call_soon(self._pump, turns - 1)
+            return
         self._pumping = False
         if self._closed or self.damaged or self._flight is not None:
             return
@@ -172,7 +180,7 @@ class Committer:
             if flight is not None:
                 flight.set_result(None)
         if self._queue or (self.fault is None and (self._tidying or self._index.backlog >= _TIDY)):
-            self._soon()
+            self._soon(_NEXT)
 
     def _written(self, group: Group, committed: float, keys_deleted: int) -> None:
         if self.fault is not None and not self.damaged:
