@@ -63,7 +63,7 @@ class Publisher:
         self._clock = clock
         self._metrics = metrics
         self._watch = watch or Watch(metrics)
-        self._stamped = (0.0, rfc3339(0.0))
+        self._stamped = (0, rfc3339(0.0))
 
     def prepare(self, principal: Author, event: object, now: float | None = None) -> Draft:
         """Return the draft of one event, as parsed from JSON; nothing is published yet.
@@ -116,8 +116,9 @@ class Publisher:
         return kind
 
     def _stamp(self, now: float) -> str:
-        if now != self._stamped[0]:
-            self._stamped = (now, rfc3339(now))
+        millisecond = round(now * 1_000_000) // 1000
+        if millisecond != self._stamped[0]:
+            self._stamped = (millisecond, rfc3339(now))
         return self._stamped[1]
 
     def _at(self, text: object) -> float:

@@ -81,15 +81,18 @@ class Retained(Generic[H]):
     def trim(self, org: OrgId) -> None:
         """Hold an org to its own bounds. The newest event stays whatever its size: one that was accepted can be read."""
         history, keep = self.orgs[org], self._keep
-        before = len(history)
+        before = left = len(history)
         oldest_allowed = self._clock.time() - keep.seconds
-        while len(history) and history.oldest <= oldest_allowed:
+        while left and history.oldest <= oldest_allowed:
             self._evict(history, "age")
-        if (excess := len(history) - keep.events) > 0:
+            left -= 1
+        if (excess := left - keep.events) > 0:
             self._evict(history, "count", excess)
-        while len(history) > 1 and history.bytes > keep.bytes:
+            left -= excess
+        while history.bytes > keep.bytes and left > 1:
             self._evict(history, "bytes")
-        if len(history) != before:
+            left -= 1
+        if left != before:
             self._tell(org)
 
     def trim_total(self) -> None:

@@ -79,7 +79,9 @@ class Stretch:
 
     def drop_oldest(self, count: int = 1) -> int:
         """Let the ``count`` oldest records go, and return what they counted for."""
-        size = sum(len(self.records.popleft().envelope.data) + RECORD_OVERHEAD for _ in range(count))
+        size = count * RECORD_OVERHEAD
+        for _ in range(count):
+            size += len(self.records.popleft().envelope.data)
         self.bytes -= size
         return size
 

@@ -31,19 +31,27 @@ if TYPE_CHECKING:
 events: Final = Blueprint("events")
 _JSON: Final = "application/json"
 _NDJSON: Final = "application/x-ndjson"
-_CONTENT_TYPE: Final = ((b"content-type", _JSON.encode()),)
+_CONTENT_TYPE: Final = (b"content-type", _JSON.encode())
+_OF_CONNECTION: Final = 2
+"""Headers that Sanic adds to every answer: ``content-length`` and ``connection``."""
 _VALID: Final[dict[str, object]] = {"valid": True}
 _ALL_GOOD, _MIXED, _CREATED = 200, 207, 201
 _SHOWN: Final = 32
 
 
 class _Json(HTTPResponse):
-    """An answer that mostly has one header, always the same; Sanic would clean and encode it anew, character by character, each time."""
+    """An answer with the three headers that every one has; Sanic would clean and encode them anew, character by character, each time."""
 
     @property
     def processed_headers(self) -> Iterator[tuple[bytes, bytes]]:
-        """Return the headers as they are sent; a middleware (CORS) may have added some."""
-        return super().processed_headers if self.headers else iter(_CONTENT_TYPE)
+        """Return the headers as they are sent, Sanic having put in the two of the connection; a middleware (CORS) may have added some."""
+        headers = self.headers
+        if len(headers) != _OF_CONNECTION or self.body is None:
+            return super().processed_headers
+        length, connection = headers.get("content-length"), headers.get("connection")
+        if length is None or connection is None:
+            return super().processed_headers
+        return iter((_CONTENT_TYPE, (b"content-length", b"%d" % length), (b"connection", connection.encode())))
 
 
 @events.post("/v1/events")

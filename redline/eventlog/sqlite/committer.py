@@ -37,8 +37,8 @@ _TIDY: Final = 1000
 
 
 _NEXT: Final = 5
-"""Turns of the loop between two groups: by then what was written has been sent to its readers, and whoever was answered may have asked again.
-Without them two halves of all that is in flight would take turns, and every reader's connection be written to twice as often."""
+"""Turns of the loop between two groups: by then what was written has been sent to its readers, and whoever was answered may have asked
+again. Without them two halves of all that is in flight would take turns, and every reader's connection be written to twice as often."""
 
 
 class Committer:
