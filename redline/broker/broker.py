@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from redline.broker.admission import Opening, Request, open_stream
 from redline.broker.control import closing_frame
 from redline.broker.limits import Limits
+from redline.broker.pages import Pages
 from redline.broker.subscription import Subscription
 from redline.broker.topics import Topics
 from redline.broker.turns import Turns
@@ -46,6 +47,7 @@ class Broker:
         metrics.streams_open.set_function(lambda: len(self._open))
         self._topics = Topics(log, limits, clock, self.wheel, metrics)
         self.turns = Turns()
+        self.pages = Pages(log, limits.page_bytes)
         self._open: set[Subscription] = set()
         self._slots = 0
         self._emptied: asyncio.Event = asyncio.Event()

@@ -1,7 +1,8 @@
 """Paging the log for one reader whose history has left this node's memory.
 
-The law of this module: it is the only thing about a reader that waits, and it holds no more than one page while it does. It ends when the
-cursor is within the recent history again, when the reader cannot take more, or when the log cannot give more.
+The law of this module: it is the only thing about a reader that waits, and it holds no more than one page while it does, which it shares
+with whoever reads the same. It ends when the cursor is within the recent history again, when the reader cannot take more, or when the log
+cannot give more.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ import logging
 from typing import TYPE_CHECKING
 
 from redline.broker.agenda import State
-from redline.broker.page import Framed, paginate
+from redline.broker.page import paginate
 from redline.errors import RedlineError
 from redline.eventlog.contract import EvictedError
 
 if TYPE_CHECKING:
     from redline.broker.admission import Terms
+    from redline.broker.pages import Pages
     from redline.broker.subscription import Subscription
     from redline.broker.topic import Topic
-    from redline.eventlog.contract import EventLog
 
 _logger = logging.getLogger(__name__)
 
@@ -27,11 +28,12 @@ _TOLD = frozenset({"log_unavailable", "over_capacity", "rate_limited"})
 """The errors of a log that are a reason of ``stream.closing`` by their own code."""
 
 
-async def replay_from_log(subscription: Subscription, log: EventLog, topic: Topic, terms: Terms, page_bytes: int) -> None:
-    """Page ``log`` to ``subscription`` and tell it how that ended, unless it was cancelled: whoever cancels knows."""
+async def replay_from_log(subscription: Subscription, pages: Pages, topic: Topic, terms: Terms, page_bytes: int) -> None:
+    """Send ``pages`` to ``subscription`` and tell it how that ended, unless it was cancelled: whoever cancels knows."""
     reason: str | None = None
     try:
-        await _page(subscription, log, topic, terms, page_bytes)
+        with pages:
+            await _page(subscription, pages, topic, terms, page_bytes)
     except EvictedError:
         reason = "slow_subscriber"
     except RedlineError as error:
@@ -42,14 +44,15 @@ async def replay_from_log(subscription: Subscription, log: EventLog, topic: Topi
     subscription.replayed(reason)
 
 
-async def _page(subscription: Subscription, log: EventLog, topic: Topic, terms: Terms, page_bytes: int) -> None:
+async def _page(subscription: Subscription, pages: Pages, topic: Topic, terms: Terms, page_bytes: int) -> None:
     while subscription.state is State.CATCHING and subscription.cursor < topic.recent_floor:
         # Not beyond what is flushed: the log may be ahead of what this node was told, and what a reader has by then it would get twice.
         goal = (terms.until or topic.flushed).position
         if subscription.cursor >= goal:
             return
-        records = await log.read(topic.org, subscription.cursor, page_bytes)
-        framed = [Framed.of(record) for record in records if record.position <= goal]
+        if subscription.cursor < topic.floor:
+            raise EvictedError  # the page may be from before that
+        framed = [one for one in await pages.after(topic.org, subscription.cursor) if one.position <= goal]
         if not framed:
             # There was something between the cursor and the goal; so it is not to be had any more.
             raise EvictedError

@@ -185,7 +185,7 @@ class Subscription(Agenda):
         return self._broker.limits.page_bytes
 
     def _replay(self) -> Coroutine[None, None, None]:
-        return replay_from_log(self, self._broker.log, self._topic, self._terms, self._page_bytes)
+        return replay_from_log(self, self._broker.pages, self._topic, self._terms, self._page_bytes)
 
     def _mark(self, position: int) -> None:
         self._marked = position
