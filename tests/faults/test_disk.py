@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 
 from redline.clock import SystemClock
 from redline.eventlog.retention import Retention
@@ -33,6 +34,7 @@ def more_beats(live: StreamConnection) -> Callable[[StreamConnection], bool]:
     return lambda stream: stream.heartbeats > before + 1
 
 
+@pytest.mark.timeout(900)
 async def test_a_slow_disk_slows_publishers_and_not_streams_of_what_is_committed(path: Path, rounds: int, tally: Tally) -> None:
     """While a commit hangs: a stream opens, replays and has its heartbeat; what waits is bounded, and the rest is ``over_capacity``."""
     turn, reached = threading.Semaphore(0), threading.Semaphore(0)
@@ -44,7 +46,7 @@ async def test_a_slow_disk_slows_publishers_and_not_streams_of_what_is_committed
             assert turn.acquire(timeout=60)
 
     options = SqliteOptions(path, queue_events=20)
-    log = SqliteLog(options, Retention(), SystemClock(), Metrics(), before_commit=commit)
+    log = SqliteLog(options, Retention(events=1_000_000, bytes=250_000_000), SystemClock(), Metrics(), before_commit=commit)
     outcomes: Counter[int] = Counter()
     committed: list[str] = []
     lost = 0
@@ -78,6 +80,7 @@ async def test_a_slow_disk_slows_publishers_and_not_streams_of_what_is_committed
     tally(f"a disk that hangs in a commit, {outcomes[503]} over_capacity", rounds, lost)
 
 
+@pytest.mark.timeout(900)
 async def test_a_full_disk_is_log_unavailable_and_not_ready_until_there_is_room(path: Path, rounds: int, tally: Tally) -> None:
     """The operating system's own refusal (a limit of the size of files), in a process of its own."""
     acknowledged: list[str] = []
