@@ -16,7 +16,7 @@ from redline.broker.page import Framed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from redline.envelope import OrgId
+    from redline.broker.topic import Topic
     from redline.eventlog.contract import EventLog
 
 MOST_BYTES: Final = 4 * 1024 * 1024
@@ -31,9 +31,10 @@ class Pages:
         self._log = log
         self._page_bytes = page_bytes
         self._replays = 0
-        self._kept: OrderedDict[tuple[OrgId, int], tuple[Sequence[Framed], int]] = OrderedDict()
+        # By topic, not by org: an org whose history is not what it was has another.
+        self._kept: OrderedDict[tuple[Topic, int], tuple[Sequence[Framed], int]] = OrderedDict()
         self._bytes = 0
-        self._reading: dict[tuple[OrgId, int], asyncio.Task[Sequence[Framed]]] = {}
+        self._reading: dict[tuple[Topic, int], asyncio.Task[Sequence[Framed]]] = {}
 
     def __len__(self) -> int:
         """Return how many pages are kept."""
@@ -47,17 +48,13 @@ class Pages:
         """Let them go, when nobody else replays."""
         self._replays -= 1
         if not self._replays:
-            self.forget()
+            self._kept.clear()
+            self._bytes = 0
+            self._reading = {}  # what is still being read is nobody's by then, and is not kept
 
-    def forget(self) -> None:
-        """Keep nothing of what was read, or is being read: the log's history is not what it was."""
-        self._kept.clear()
-        self._bytes = 0
-        self._reading = {}
-
-    async def after(self, org: OrgId, position: int) -> Sequence[Framed]:
-        """Return the page after a position, none at the head; raises as :meth:`redline.eventlog.contract.EventLog.read` does."""
-        place = (org, position)
+    async def after(self, topic: Topic, position: int) -> Sequence[Framed]:
+        """Return the page of a topic's org after a position, none at the head; raises as :meth:`redline.eventlog.contract.EventLog.read` does."""
+        place = (topic, position)
         if (kept := self._kept.get(place)) is not None:
             self._kept.move_to_end(place)
             return kept[0]
@@ -68,10 +65,11 @@ class Pages:
         # Shielded: the first who asked may go away while others wait.
         return await asyncio.shield(reading)
 
-    async def _read(self, place: tuple[OrgId, int]) -> Sequence[Framed]:
+    async def _read(self, place: tuple[Topic, int]) -> Sequence[Framed]:
+        topic, position = place
         reading = self._reading
         try:
-            page = [Framed.of(record) for record in await self._log.read(*place, self._page_bytes)]
+            page = [Framed.of(record) for record in await self._log.read(topic.org, position, self._page_bytes)]
         finally:
             del reading[place]
         if page and reading is self._reading:

@@ -52,7 +52,7 @@ async def _page(subscription: Subscription, pages: Pages, topic: Topic, terms: T
             return
         if subscription.cursor < topic.floor:
             raise EvictedError  # the page may be from before that
-        framed = [one for one in await pages.after(topic.org, subscription.cursor) if one.position <= goal]
+        framed = [one for one in await pages.after(topic, subscription.cursor) if one.position <= goal]
         if not framed:
             # There was something between the cursor and the goal; so it is not to be had any more.
             raise EvictedError
