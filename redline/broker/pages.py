@@ -53,7 +53,7 @@ class Pages:
             self._reading = {}  # what is still being read is nobody's by then, and is not kept
 
     async def after(self, topic: Topic, position: int) -> Sequence[Framed]:
-        """Return the page of a topic's org after a position, none at the head; raises as :meth:`redline.eventlog.contract.EventLog.read` does."""
+        """Return the page of a topic after a position, none at the head; raises as :meth:`redline.eventlog.contract.EventLog.read` does."""
         place = (topic, position)
         if (kept := self._kept.get(place)) is not None:
             self._kept.move_to_end(place)
