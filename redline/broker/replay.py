@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from redline.broker.agenda import State
 from redline.broker.page import Framed, paginate
+from redline.broker.topic import LOST
 from redline.errors import RedlineError
 from redline.eventlog.contract import EvictedError
 
@@ -33,7 +34,7 @@ async def replay_from_log(subscription: Subscription, log: EventLog, topic: Topi
     try:
         await _page(subscription, log, topic, terms, page_bytes)
     except EvictedError:
-        reason = "slow_subscriber"
+        reason = LOST if topic.lost else "slow_subscriber"
     except RedlineError as error:
         reason = error.code if error.code in _TOLD else "internal"
     except Exception:
@@ -49,6 +50,8 @@ async def _page(subscription: Subscription, log: EventLog, topic: Topic, terms: 
         if subscription.cursor >= goal:
             return
         records = await log.read(topic.org, subscription.cursor, page_bytes)
+        if topic.lost:
+            return  # The same position may be another event by now. The subscription closes when it goes on.
         framed = [Framed.of(record) for record in records if record.position <= goal]
         if not framed:
             # There was something between the cursor and the goal; so it is not to be had any more.
