@@ -142,11 +142,8 @@ class JetStreamLog:
 
     def _opened(self) -> Life:
         if self._life is None or self._life.over or self._trouble is not None:
-            if self._closing is not None or self._life is None:
-                msg = "The event log is closed. Try again in a moment."
-            else:
-                msg = "The event log cannot be used now. Try again in a moment; if it stays so, tell whoever runs this server."
-            raise LogUnavailable(msg, retry_after=1)
+            what = "is closed" if self._closing is not None or self._life is None else "cannot be used now"
+            raise LogUnavailable(f"The event log {what}. Try again in a moment.", retry_after=1)  # noqa: EM102, TRY003 - one line
         return self._life
 
     # What the following tells (see jetstream.following.Listener).

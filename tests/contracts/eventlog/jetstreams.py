@@ -28,7 +28,9 @@ class Stream:
     """A name that no other test has; what has that name is deleted in the end."""
 
     def __init__(self, url: str, *, timeout: float = 20.0) -> None:
-        self.options = replace(parse_options(url), stream=f"T{secrets.token_hex(6)}", timeout=timeout)
+        name = f"T{secrets.token_hex(6)}"
+        self.options = replace(parse_options(url), stream=name, timeout=timeout)
+        self.url = f"{url}?stream={name}&timeout={timeout:g}"
 
     def log(self, retention: Retention | None = None, clock: Clock | None = None) -> JetStreamLog:
         """Return one node's log, not started; its time is the machine's, as the server's is."""
