@@ -124,6 +124,9 @@ async def _level(log: EventLog, topic: Topic, page_bytes: int) -> Bounds:
             topic.flush()
         if topic.floor <= bounds.floor.position:
             break
+    if topic.lost:
+        msg = "The event log has lost its place. Try again in a moment."
+        raise LogUnavailable(msg, retry_after=1)
     topic.flush()
     topic.trim(bounds.floor.position)
     return bounds

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from redline.broker.agenda import State
 from redline.broker.page import paginate
+from redline.broker.topic import LOST
 from redline.errors import RedlineError
 from redline.eventlog.contract import EvictedError
 
@@ -35,7 +36,7 @@ async def replay_from_log(subscription: Subscription, pages: Pages, topic: Topic
         with pages:
             await _page(subscription, pages, topic, terms, page_bytes)
     except EvictedError:
-        reason = "slow_subscriber"
+        reason = LOST if topic.lost else "slow_subscriber"
     except RedlineError as error:
         reason = error.code if error.code in _TOLD else "internal"
     except Exception:
@@ -52,7 +53,10 @@ async def _page(subscription: Subscription, pages: Pages, topic: Topic, terms: T
             return
         if subscription.cursor < topic.floor:
             raise EvictedError  # the page may be from before that
-        framed = [one for one in await pages.after(topic, subscription.cursor) if one.position <= goal]
+        page_of_log = await pages.after(topic, subscription.cursor)
+        if topic.lost:
+            return  # The same position may be another event by now. The subscription closes when it goes on.
+        framed = [one for one in page_of_log if one.position <= goal]
         if not framed:
             # There was something between the cursor and the goal; so it is not to be had any more.
             raise EvictedError

@@ -22,6 +22,7 @@ from redline.broker.agenda import CLOSING_SECONDS, Agenda, State
 from redline.broker.control import closing_frame, cursor_frame, expiring_frame, heartbeat_frame
 from redline.broker.replay import replay_from_log
 from redline.broker.sink import Nowhere
+from redline.broker.topic import LOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -132,6 +133,9 @@ class Subscription(Agenda):
         if self._state is not State.CATCHING or self._task is not None:
             return
         topic, until = self._topic, self._terms.until
+        if topic.lost:
+            self.close(LOST)
+            return
         goal = topic.flushed if until is None else until
         if self._cursor >= goal.position:
             self._caught_up()

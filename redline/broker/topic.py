@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 from bisect import bisect_right
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from redline.broker.control import cursor_frame
 from redline.broker.page import Framed, Page, paginate
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
+LOST: Final = "log_unavailable"
+"""The reason that the readers of a topic are told when the log has lost its place in it."""
 SCAN = 4096
 """Frames looked at for one page at most, so that a filter which passes nothing holds the loop for about a millisecond only."""
 
@@ -89,6 +91,8 @@ class Topic:
         self.readers = 0
         self.pins = 0
         """How many readers there are, and how many are being opened."""
+        self.lost = False
+        """Nothing comes here any more (:meth:`lose`)."""
         self.idle_since = 0.0
         self._metrics = metrics
         self._frames: Window[Framed] = Window()
@@ -118,6 +122,17 @@ class Topic:
         self.floor = max(self.floor, floor)
         while len(self._frames) and self._frames[0].position <= floor:
             self._drop()
+
+    def lose(self) -> None:
+        """End here: this may have a hole. What was not flushed never is, and every reader is closed, to come back and learn of the gap.
+
+        The live ones now; the others when they would go on (:meth:`Subscription.advance`).
+        """
+        self.lost = True
+        self._fresh.clear()
+        for group in tuple(self.groups.values()):
+            for subscription in tuple(group.live):
+                subscription.close(LOST)
 
     def page(self, after: int, until: int, wanted: Filter, max_bytes: int) -> Page | None:
         """Return the page after a position, up to ``until``; None when there is nothing. Only for positions from ``recent_floor`` on."""

@@ -14,7 +14,7 @@ from redline.broker.topic import Bound, Topic
 from redline.errors import LogUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from redline.broker.limits import Limits
     from redline.broker.wheel import Wheel
@@ -113,6 +113,22 @@ class Topics:
         if (topic := self._topics.get(org)) is not None:
             topic.trim(floor)
 
+    def lost(self, orgs: Collection[OrgId] | None) -> None:
+        """Forget the orgs' topics and close their readers, and begin again with those that are being read."""
+        topics = loading = 0
+        for org in (*self._topics, *self._arrived) if orgs is None else orgs:
+            if (topic := self._topics.pop(org, None)) is not None:
+                topics += 1
+                topic.lose()
+                self._log.release(org)
+            elif org in self._arrived:
+                loading += 1
+                self._arrived[org] = []  # Another list: so _load knows.
+        if topics or loading:
+            _logger.warning(
+                "The event log lost its place in %d orgs that are read here: their streams are closed, and resume.", topics + loading
+            )
+
     def _flush_next(self) -> None:
         """Flush in the next turn: whatever is published by then goes out in the same chunks, and costs no write of its own."""
         asyncio.get_running_loop().call_soon(self._flush)
@@ -135,8 +151,8 @@ class Topics:
             while True:
                 arrived = self._arrived[org] = []
                 tail = await self._log.tail(org, self._limits.recent_events, self._limits.recent_bytes)
-                if len(arrived) < self._most_arrived:
-                    break  # Otherwise more may have arrived than was kept: the tail is read again.
+                if self._arrived[org] is arrived and len(arrived) < self._most_arrived:
+                    break  # Otherwise more may have arrived than was kept, or the log has lost its place: the tail is read again.
             topic = Topic(org, tail, self._bound, self._metrics)
             topic.push(arrived)
             topic.flush()

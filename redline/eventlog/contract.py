@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from redline.envelope import Envelope, EventId, OrgId
     from redline.errors import RedlineError
@@ -90,6 +90,15 @@ class Follower(Protocol):
 
     def trimmed(self, org: OrgId, floor: int) -> None:
         """Learn that the org's records up to and including ``floor`` are gone. A log that cannot tell does not call this.
+
+        Must not raise, and must not wait.
+        """
+
+    def lost(self, orgs: Collection[OrgId] | None) -> None:
+        """Learn that what was told of these orgs (None: of all) may have a hole, or is not the log's any more.
+
+        Nothing told before counts from here on: it is forgotten, holds are released before this returns, and who reads such an org is sent
+        away, to come back and learn of the gap. What is told after this is whole again. A log that never loses its place does not call it.
 
         Must not raise, and must not wait.
         """

@@ -114,6 +114,15 @@ class FaultyLog:
             self._follower.trimmed(org, head.position)
         return None
 
+    async def lose_place(self, org: OrgId) -> None:
+        """Forget the org's ids so far, and tell the follower that what it was told of the org does not count. From any thread's loop."""
+        await self.lose(org, "unknown")
+        if self._loop is not None and self._loop.is_running() and self._follower is not None:
+            if self._loop is asyncio.get_running_loop():
+                self._follower.lost([org])
+            else:
+                self._loop.call_soon_threadsafe(self._follower.lost, [org])
+
     async def _cut(self, org: OrgId, bounds: Bounds) -> Bounds:
         """Return ``bounds`` as they are above what a fault evicted."""
         floor = self._floors.get(org)
@@ -140,6 +149,13 @@ class Faults:
         ``evicted`` loses the history up to now; ``unknown`` keeps it, and forgets the ids (as another server's, or a lost epoch's).
         """
         await self._log.lose(parse_org(org), reason)
+
+    async def lose_place(self, org: str = "acme") -> None:
+        """Let the log lose its place in an org, as where it was deleted: open streams end with a retryable ``log_unavailable``.
+
+        Who comes back with any id so far meets a gap (``unknown``).
+        """
+        await self._log.lose_place(parse_org(org))
 
     @contextmanager
     def publishes_refused(self, error: RedlineError | None = None) -> Iterator[None]:

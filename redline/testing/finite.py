@@ -20,7 +20,7 @@ from redline.testing.service import READ_AND_PUBLISH, RunningService, settings_f
 from redline.web.app import create_app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from sanic.config import Config
 
@@ -60,6 +60,11 @@ class KeptLog(FaultyLog):
         """Pass it on."""
         if self._told is not None:
             self._told.trimmed(org, floor)
+
+    def lost(self, orgs: Collection[OrgId] | None) -> None:
+        """Pass it on."""
+        if self._told is not None:
+            self._told.lost(orgs)
 
 
 class FiniteApp:

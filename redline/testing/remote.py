@@ -133,6 +133,10 @@ class LiveFaults:
         """Let the next resume of the org with any id so far meet a gap."""
         self._portal.call(partial(self._faults.gap, org, reason=reason))
 
+    def lose_place(self, org: str = "acme") -> None:
+        """Let the log lose its place in an org: its streams end, and who comes back meets a gap."""
+        self._portal.call(self._faults.lose_place, org)
+
     def publishes_refused(self, error: RedlineError | None = None) -> AbstractContextManager[None]:
         """Refuse every publish within the block, by default as ``rate_limited``."""
         return self._faults.publishes_refused(error)

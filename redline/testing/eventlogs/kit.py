@@ -13,7 +13,7 @@ from redline.eventlog.contract import Appended, Draft
 from redline.eventlog.retention import Retention
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
 
     from redline.clock import Clock
     from redline.errors import RedlineError
@@ -55,6 +55,7 @@ class Following:
         self.clock = clock
         self.told: dict[OrgId, list[Record]] = defaultdict(list)
         self.floors: dict[OrgId, list[int]] = defaultdict(list)
+        self.losses: list[tuple[OrgId, ...] | None] = []
         self._news = asyncio.Event()
 
     @classmethod
@@ -77,6 +78,13 @@ class Following:
     def trimmed(self, org: OrgId, floor: int) -> None:
         """Write a floor down."""
         self.floors[org].append(floor)
+
+    def lost(self, orgs: Collection[OrgId] | None) -> None:
+        """Write down that what was told of these orgs (None: of all) does not count any more."""
+        self.losses.append(None if orgs is None else tuple(orgs))
+        for org in tuple(self.told) if orgs is None else orgs:
+            self.told.pop(org, None)
+        self._news.set()
 
     async def caught_up(self, ids: Sequence[str], org: OrgId = ACME) -> None:
         """Wait until as much was told of an org, and see that it is these ids: each once, in this order."""

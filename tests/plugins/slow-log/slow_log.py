@@ -13,7 +13,7 @@ from redline.errors import LogUnavailable
 from redline.eventlog.memory import MemoryLog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from redline.clock import Clock
     from redline.envelope import EventId, OrgId
@@ -41,6 +41,10 @@ class SlowLog:
     def trimmed(self, org: OrgId, floor: int) -> None:
         if self._follower is not None:
             self._follower.trimmed(org, floor)
+
+    def lost(self, orgs: Collection[OrgId] | None) -> None:
+        if self._follower is not None:
+            self._follower.lost(orgs)
 
     def _tell(self, records: Sequence[Record]) -> None:
         if self._follower is not None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from redline.envelope import EventId, OrgId
     from redline.errors import RedlineError
@@ -51,6 +51,11 @@ class RemoteLog:
         if not self.hold_notices:
             self.deliver()
 
+    def lost(self, orgs: Collection[OrgId] | None) -> None:
+        self.notices.append(("lost", orgs))
+        if not self.hold_notices:
+            self.deliver()
+
     def deliver(self, count: int | None = None) -> None:
         """Tell the broker the first ``count`` notices (all of them, unless said)."""
         assert self._follower is not None
@@ -58,8 +63,10 @@ class RemoteLog:
             what, told = self.notices.pop(0)
             if what == "appended":
                 self._follower.appended(told)
-            else:
+            elif what == "trimmed":
                 self._follower.trimmed(*told)
+            else:
+                self._follower.lost(told)
 
     # As a log.
 

@@ -41,7 +41,8 @@ moves = st.lists(
     | st.tuples(st.just("resume"), readers, rooms)
     | st.tuples(st.just("come_back"), readers, rooms)
     | st.tuples(st.just("deliver"), st.integers(1, 6))
-    | st.tuples(st.just("wait"), st.sampled_from([0.05, 15.0])),
+    | st.tuples(st.just("wait"), st.sampled_from([0.05, 15.0]))
+    | st.tuples(st.just("lose_place")),
     min_size=5,
     max_size=40,
 )
@@ -64,6 +65,7 @@ class Delivery(RuleBasedStateMachine):
         self.history: list[tuple[str, str]] = []
         self.readers: list[Reader] = []
         self.opening: list[asyncio.Task[Reader | None]] = []
+        self.losses = 0
 
     def run(self, work: Coroutine[None, None, None]) -> None:
         self.loop.run_until_complete(work)
@@ -123,7 +125,7 @@ class Delivery(RuleBasedStateMachine):
             try:
                 reader = await self.bench.open(after, wanted, earliest=earliest, follow=follow, sink=sink)
             except LogUnavailable:
-                assert self.log.notices, "refused although this node had been told everything"
+                assert self.log.notices or self.losses, "refused although this node had been told everything"
                 return None
             self.readers.append(reader)
             return reader
@@ -154,6 +156,16 @@ class Delivery(RuleBasedStateMachine):
         async def work() -> None:
             self.bench.clock.advance(seconds)
 
+        self.run(work())
+
+    @rule()
+    def lose_place(self) -> None:
+        """Have the log not be sure any more of what it told, in turn with all else that it tells; who comes back finds everything there."""
+
+        async def work() -> None:
+            self.log.lost(None)
+
+        self.losses += 1
         self.run(work())
 
     @rule(moves=moves)
@@ -206,6 +218,9 @@ class Delivery(RuleBasedStateMachine):
                     assert position(reader.last_event_id) >= bounds.floor.position, "a reader that keeps up would meet a gap"
                 elif reason == "end_of_history":
                     assert reader.ids == self._expected(reader)
+                elif reason == "log_unavailable":
+                    assert self.losses
+                    assert reader.opening.topic.lost
                 elif reason is not None:
                     assert reason == "slow_subscriber"
                     assert reader.subscription.cursor < bounds.floor.position

@@ -16,7 +16,7 @@ from redline.metrics import Metrics
 from redline.testing import ManualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from redline.eventlog.contract import Record
 
@@ -36,6 +36,9 @@ class Told:
 
     def trimmed(self, org: OrgId, floor: int) -> None:
         self.floors[org] = floor
+
+    def lost(self, orgs: Collection[OrgId] | None) -> None:
+        raise AssertionError(orgs)  # memory never loses its place
 
 
 class Memory:

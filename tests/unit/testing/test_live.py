@@ -135,6 +135,20 @@ def test_a_gap_is_forced(redline_service: LiveService, reason: str) -> None:
     assert [event.event for event in redline_service.replay("globex", last_event_id=other)] == ["stream.open", "stream.closing"]
 
 
+def test_the_log_loses_its_place(redline_service: LiveService) -> None:
+    with redline_service.stream() as stream, redline_service.stream(org="globex") as other:
+        stream.event("stream.open")
+        (event_id,) = [redline_service.publish("run.stage")]
+        redline_service.faults.lose_place("acme")
+        ended = stream.read_to_end()
+        redline_service.publish("run.stage", org="globex")
+        assert other.collect(1), "another org's stream goes on"
+    assert ended[-1].json() == {"reason": "log_unavailable", "retryable": True}
+    assert [event.last_event_id for event in ended if event.event == "run.stage"] == [event_id]
+    back = redline_service.replay(last_event_id=event_id)
+    assert (back[1].event, back[1].json()["reason"]) == ("stream.gap", "unknown")
+
+
 def test_publishes_are_refused_for_a_while(redline_service: LiveService) -> None:
     event = {"kind": "scheduler.tick", "data": redline_service.example("scheduler.tick")}
     with redline_service.faults.publishes_refused():
