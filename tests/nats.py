@@ -41,8 +41,8 @@ def free_ports(count: int) -> list[int]:
 class NatsServer:
     """A server with JetStream, its configuration and its store in a folder of its own.
 
-    ``more`` are further lines of its configuration, ``file_bytes`` what its store may hold. What is started is stopped by :meth:`stop` or
-    :meth:`kill`.
+    ``more`` are further lines of its configuration, ``file_bytes`` what its store may hold, ``sync`` how often that is brought to the disk.
+    What is started is stopped by :meth:`stop` or :meth:`kill`.
     """
 
     def __init__(  # noqa: PLR0913 - what differs from one test to the next, most of it rarely and by name
@@ -53,6 +53,7 @@ class NatsServer:
         name: str = "n1",
         port: int | None = None,
         file_bytes: str = "1GB",
+        sync: str = "2m",
         jetstream: bool = True,
     ) -> None:
         self.folder = folder
@@ -60,7 +61,7 @@ class NatsServer:
         self.port = port or free_ports(1)[0]
         self.lines: list[bytes] = []
         self._more = more
-        self._file_bytes = file_bytes
+        self._limits = f"max_file_store: {file_bytes}, sync_interval: {sync}"
         self._jetstream = jetstream
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = threading.Event()
@@ -164,7 +165,7 @@ class NatsServer:
         self._ready.set()  # it has ended: whoever waits looks what it said
 
     def _config(self) -> list[str]:
-        store = f'jetstream {{ store_dir: "{self.folder}/store", max_memory_store: 256MB, max_file_store: {self._file_bytes} }}'
+        store = f'jetstream {{ store_dir: "{self.folder}/store", max_memory_store: 256MB, {self._limits} }}'
         return [
             f'server_name: "{self.name}"',
             f'listen: "{self.address}"',

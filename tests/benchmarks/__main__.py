@@ -24,7 +24,7 @@ from tests.benchmarks.picture import draw
 from tests.benchmarks.runner import run, say
 from tests.benchmarks.stage import Scale
 from tests.benchmarks.summary import summary
-from tests.benchmarks.workloads import alone, beside, durable, growth, trouble
+from tests.benchmarks.workloads import alone, beside, cluster, durable, growth, trouble
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -54,7 +54,7 @@ def main() -> int:
         say("fewer than 10,200 files may be open here: ulimit -Hn is too low for 10,000 streams, and those workloads will fail")
     scale = Scale(quick=arguments.quick)
     rounds = arguments.rounds or (1 if arguments.quick else 5)
-    every = (*beside.cases(), *growth.cases(), *trouble.cases(), *alone.cases(), *durable.cases())
+    every = (*beside.cases(), *growth.cases(), *trouble.cases(), *alone.cases(), *durable.cases(), *cluster.cases())
     cases = [case for case in every if case.letter in arguments.only]
     if arguments.subjects:
         wanted = {"floor", *arguments.subjects.split(",")}

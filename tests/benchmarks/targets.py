@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import Final
 
 from tests.benchmarks.cases import Target
+from tests.benchmarks.workloads import cluster
 from tests.benchmarks.workloads.beside import SINGLY, STEADY
 from tests.benchmarks.workloads.durable import BESIDE, CEILING, FAN_OUT, PUBLISH
 from tests.benchmarks.workloads.growth import HISTORY, ORGS, STREAMS
 from tests.benchmarks.workloads.trouble import BUFFER_BYTES, CHUNK_BYTES
 
 _KIB: Final = 1 / 1024
+_TIMES: Final = " \N{MULTIPLICATION SIGN}"
 _SINGLY: Final = "one publish at a time"
 _FLIGHT: Final = "1,000 streams, 64 publishes in flight"
 _BATCHES: Final = "1,000 streams, batches of 100"
@@ -76,5 +78,8 @@ TARGETS: Final[tuple[Target, ...]] = (
     Target("j", _FILTERS, "CPU per delivery, one at a time, against one filter", "cpu", "10 filters", "one filter", 1.5),
     Target("j", _FILTERS, "CPU per delivery, 64 in flight, against one filter", "cpu_in_flight", "10 filters", "one filter", 1.5),
     Target("k", PUBLISH, f"single events/s against the {CEILING}", "rate", "sqlite", CEILING, 0.7, at_most=False),
-    Target("k", FAN_OUT, "CPU per further delivery against memory", "further", BESIDE, "", 1.1, unit=" \N{MULTIPLICATION SIGN}"),
+    Target("k", FAN_OUT, "CPU per further delivery against memory", "further", BESIDE, "", 1.1, unit=_TIMES),
+    Target("l", cluster.PUBLISH, f"single events/s against {cluster.ALONE}", "rate", "jetstream", cluster.ALONE, 0.7, at_most=False),
+    Target("l", cluster.FAN_OUT, "CPU per further delivery against memory", "further", cluster.BESIDE, "", 1.1, unit=_TIMES),
+    Target("l", cluster.NODES, "streams for the same CPU, against one node's", "streams", cluster.TWO, "", 1.8, at_most=False, unit=_TIMES),
 )

@@ -16,9 +16,11 @@ from tests.benchmarks.runner import one_round, prepared
 from tests.benchmarks.stage import Scale
 from tests.benchmarks.summary import summary
 from tests.benchmarks.targets import TARGETS
-from tests.benchmarks.workloads import alone, beside, durable, growth, trouble
+from tests.benchmarks.workloads import alone, beside, cluster, durable, growth, trouble
 
-CASES = {case.title: case for case in (*beside.cases(), *growth.cases(), *trouble.cases(), *alone.cases(), *durable.cases())}
+CASES = {
+    case.title: case for case in (*beside.cases(), *growth.cases(), *trouble.cases(), *alone.cases(), *durable.cases(), *cluster.cases())
+}
 HEAD = ["2026-11-22, a machine; one core for each", "5 paired runs"]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -37,13 +37,13 @@ BESIDE: Final = "sqlite, in turns with memory"
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 WIDTH: Final = 64
 _TURNS: Final = 9
-_SMALL: Final = 160
+SMALL: Final = 160
 _LARGE: Final = 200
 _PAGE_BYTES: Final = 4096
 _PAGES: Final = 1000
 """As many as SQLite's write-ahead log has before it begins at its first again."""
 _BEHIND: Final = 1000
-_QUIET: Final = {"REDLINE_HEARTBEAT_SECONDS": "300"}
+QUIET: Final = {"REDLINE_HEARTBEAT_SECONDS": "300"}
 _ROOMY: Final = {"REDLINE_HISTORY__EVENTS": "2000"}
 # In memory an event is kept as it is sent, which is longer than its payload alone; so of a history that just fills its bytes, the oldest
 # part is in the file only.
@@ -51,14 +51,14 @@ _TIGHT: Final = {"REDLINE_HISTORY__EVENTS": "2000", "REDLINE_HISTORY__BYTES": st
 
 
 @contextmanager
-def _disk() -> Iterator[Path]:
+def disk() -> Iterator[Path]:
     """Make a folder on the disk that the build is on, for the length of the block."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="eventlog-", dir=CACHE) as folder:
         yield Path(folder)
 
 
-def _on_sqlite(folder: Path, settings: Mapping[str, str] = _QUIET) -> Redline:
+def _on_sqlite(folder: Path, settings: Mapping[str, str] = QUIET) -> Redline:
     path = quote(str(folder / "events.db"))
     return Redline({**settings, "REDLINE_EVENTLOG": f"sqlite:///{path}?synchronous=FULL"})
 
@@ -76,10 +76,11 @@ def bare_fsyncs(folder: Path, seconds: float) -> float:
     return count / passed
 
 
-def _singles(server: Redline, scale: Scale) -> Measures:
+def singles(server: Redline, scale: Scale, width: int = WIDTH) -> Measures:
+    """Publish single events, many in flight."""
     with serving(server) as site:
         site.load.call("warm", events=500)
-        cost = site.load.call("in_flight", width=WIDTH, batch=1, seconds=scale.pick(3.0, 0.5), filler=filler(_SMALL))
+        cost = site.load.call("in_flight", width=width, batch=1, seconds=scale.pick(3.0, 0.5), filler=filler(SMALL))
     return {
         "rate": cost["answers"] / cost["seconds"],
         "cpu": cost["server_cpu"] / cost["answers"],
@@ -90,30 +91,37 @@ def _singles(server: Redline, scale: Scale) -> Measures:
 
 def ceiling(scale: Scale) -> Measures:
     """Measure what bounds a log that shares each fsync among all that are in flight: the disk, or the rest of the server."""
-    with _disk() as folder:
+    with disk() as folder:
         fsyncs = bare_fsyncs(folder, scale.pick(1.0, 0.2))
-    memory = _singles(Redline(_QUIET), scale)
+    memory = singles(Redline(QUIET), scale)
     return {**memory, "rate": min(WIDTH * fsyncs, memory["rate"]), "fsyncs": fsyncs, "memory": memory["rate"]}
 
 
 def publish(scale: Scale) -> Measures:
     """Publish single events, many in flight, each answered after its commit."""
-    with _disk() as folder:
-        return _singles(_on_sqlite(folder), scale)
+    with disk() as folder:
+        return singles(_on_sqlite(folder), scale)
 
 
 def _singly(site: Site, events: int) -> Measures:
-    return site.load.call("singly", patience=60, events=events, filler=filler(_SMALL))
+    return site.load.call("singly", patience=60, events=events, filler=filler(SMALL))
 
 
 def fan_out(scale: Scale) -> Measures:
-    """Deliver from both logs in turns: of two equal servers, one after the other, the second may well seem a third dearer.
+    """Deliver from memory and from a file."""
+    with disk() as folder:
+        return in_turns({"memory": Redline(QUIET), "sqlite": _on_sqlite(folder)}, scale)
+
+
+def in_turns(servers: Mapping[str, Redline], scale: Scale) -> Measures:
+    """Deliver from two logs in turns: of two equal servers, one after the other, the second may well seem a third dearer.
 
     What counts is a delivery beyond the first of each event: the publish itself is dearer on a disk, and is not fan-out.
     """
     further = scale.count(999, 99)
-    with _disk() as folder, serving(Redline(_QUIET)) as memory, serving(_on_sqlite(folder)) as sqlite:
-        sites = {"memory": memory, "sqlite": sqlite}
+    with ExitStack() as stack:
+        sites = {name: stack.enter_context(serving(server)) for name, server in servers.items()}
+        memory, other = sites
         alone: dict[str, float] = {}
         rows: list[Measures] = []
         for name, site in sites.items():
@@ -125,20 +133,38 @@ def fan_out(scale: Scale) -> Measures:
             site.load.call("warm")
         for turn in range(scale.count(_TURNS, 3)):
             row: Measures = {}
-            for name in sorted(sites, reverse=bool(turn % 2)):
+            for name in (memory, other) if turn % 2 else (other, memory):
                 cost = _singly(sites[name], scale.count(60, 10))
                 row[f"{name}_further"] = (cost["server_cpu"] / cost["events"] - alone[name]) / further
-                many = sites[name].load.call("in_flight", patience=60, width=WIDTH, batch=1, seconds=0.4, filler=filler(_SMALL))
+                many = sites[name].load.call("in_flight", patience=60, width=WIDTH, batch=1, seconds=0.4, filler=filler(SMALL))
                 row[f"{name}_rate"] = many["deliveries"] / many["seconds"]
                 row[f"{name}_cpu"] = many["server_cpu"] / many["deliveries"]
                 row[f"{name}_busy"] = many["server_cpu"] / many["seconds"]
-            rows.append(row | {key: row[f"sqlite_{key}"] / row[f"memory_{key}"] for key in ("further", "rate", "cpu")})
+            rows.append(row | {key: row[f"{other}_{key}"] / row[f"{memory}_{key}"] for key in ("further", "rate", "cpu")})
     return {key: median(row[key] for row in rows) for key in rows[0]}
+
+
+def fan_out_measures(other: str) -> list[Measure]:
+    """Return what :func:`in_turns` of memory and another log measures."""
+    return [
+        Measure("further", "server CPU per further delivery, one publish at a time, against memory", TIMES, plain=True),
+        Measure("rate", "deliveries/s, 64 publishes in flight, against memory", TIMES, plain=True),
+        Measure("cpu", "server CPU per delivery, 64 publishes in flight, against memory", TIMES, plain=True),
+        *(
+            Measure(f"{log}_{key}", f"{log}: {title}", unit, factor, plain=True)
+            for log in ("memory", other)
+            for key, title, unit, factor in (
+                ("further", "server CPU per further delivery, one publish at a time", "µs", 1e6),
+                ("rate", "deliveries/s, 64 publishes in flight", "/s", 1.0),
+                ("busy", "server's share of its core, 64 publishes in flight", "%", 100.0),
+            )
+        ),
+    ]
 
 
 def resume(settings: Mapping[str, str], scale: Scale) -> Measures:
     """Write history, restart the server on its file, and have readers of it come back all at once while another org goes on."""
-    with _disk() as folder:
+    with disk() as folder:
         server = _on_sqlite(folder, settings)
         with serving(server, lambda port: [server.channel(port, "live")]) as site:
             cursor = seed(site, server, _BEHIND)
@@ -165,20 +191,7 @@ def cases() -> list[Case]:
             "k",
             FAN_OUT,
             [Subject(BESIDE, fan_out)],
-            [
-                Measure("further", "server CPU per further delivery, one publish at a time, against memory", TIMES, plain=True),
-                Measure("rate", "deliveries/s, 64 publishes in flight, against memory", TIMES, plain=True),
-                Measure("cpu", "server CPU per delivery, 64 publishes in flight, against memory", TIMES, plain=True),
-                *(
-                    Measure(f"{log}_{key}", f"{log}: {title}", unit, factor, plain=True)
-                    for log in ("memory", "sqlite")
-                    for key, title, unit, factor in (
-                        ("further", "server CPU per further delivery, one publish at a time", "µs", 1e6),
-                        ("rate", "deliveries/s, 64 publishes in flight", "/s", 1.0),
-                        ("busy", "server's share of its core, 64 publishes in flight", "%", 100.0),
-                    )
-                ),
-            ],
+            fan_out_measures("sqlite"),
         ),
         Case(
             "k",
