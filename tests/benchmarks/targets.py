@@ -79,7 +79,10 @@ TARGETS: Final[tuple[Target, ...]] = (
     Target("j", _FILTERS, "CPU per delivery, 64 in flight, against one filter", "cpu_in_flight", "10 filters", "one filter", 1.5),
     Target("k", PUBLISH, f"single events/s against the {CEILING}", "rate", "sqlite", CEILING, 0.7, at_most=False),
     Target("k", FAN_OUT, "CPU per further delivery against memory", "further", BESIDE, "", 1.1, unit=_TIMES),
-    Target("l", cluster.PUBLISH, f"single events/s against {cluster.ALONE}", "rate", "jetstream", cluster.ALONE, 0.7, at_most=False),
+    *(
+        Target("l", cluster.PUBLISH, f"{how}: events/s against {cluster.ALONE}", "rate", how, cluster.ALONE, 0.7, at_most=False)
+        for how in (cluster.SINGLE, cluster.BATCHES)
+    ),
     Target("l", cluster.FAN_OUT, "CPU per further delivery against memory", "further", cluster.BESIDE, "", 1.1, unit=_TIMES),
     Target("l", cluster.NODES, "streams for the same CPU, against one node's", "streams", cluster.TWO, "", 1.8, at_most=False, unit=_TIMES),
 )

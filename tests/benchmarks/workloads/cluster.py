@@ -27,11 +27,14 @@ if TYPE_CHECKING:
 
 PUBLISH: Final = "JetStream: publish, 200 in flight"
 ALONE: Final = "nats-py alone"
+SINGLE: Final = "redline, single events"
+BATCHES: Final = "redline, batches of 100"
 FAN_OUT: Final = "JetStream: fan-out, 1,000 streams"
 BESIDE: Final = "jetstream, in turns with memory"
 NODES: Final = "JetStream: two nodes, 1,000 streams each"
 TWO: Final = "two nodes, in turns with one"
 _IN_FLIGHT: Final = 200
+_BATCH: Final = 100
 _TURNS: Final = 9
 _RATE: Final = 20
 
@@ -67,6 +70,17 @@ def publish(scale: Scale) -> Measures:
     """Publish single events over HTTP, each answered when the stream has it."""
     with _nats() as url:
         return singles(_on(url), scale, _IN_FLIGHT)
+
+
+def batches(scale: Scale) -> Measures:
+    """Publish batches of 100 over HTTP, so many that as many events are in flight."""
+    with _nats() as url:
+        server = _on(url)
+        with serving(server, lambda port: [server.channel(port, batch=True)]) as site:
+            site.load.call("warm", events=500)
+            width, seconds = _IN_FLIGHT // _BATCH, scale.pick(3.0, 0.5)
+            cost = site.load.call("in_flight", width=width, batch=_BATCH, seconds=seconds, filler=filler(SMALL))
+    return {"rate": cost["events"] / cost["seconds"], "busy": cost["server_cpu"] / cost["seconds"], "load_busy": cost["load_busy"]}
 
 
 def fan_out(scale: Scale) -> Measures:
@@ -126,9 +140,9 @@ def cases() -> list[Case]:
         Case(
             "l",
             PUBLISH,
-            [Subject(ALONE, alone), Subject("jetstream", publish)],
+            [Subject(ALONE, alone), Subject(SINGLE, publish), Subject(BATCHES, batches)],
             [
-                Measure("rate", "single events/s", "/s"),
+                Measure("rate", "events/s", "/s"),
                 Measure("busy", "server's share of its core", "%", 100, plain=True),
                 Measure("load_busy", "the load's share of its core, which the NATS server is on as well", "%", 100, plain=True),
             ],
