@@ -94,6 +94,7 @@ class JetStreamLog:
         await life.begin(incarnation.last)
         before, self._life = self._life, life
         if before is not None:
+            before.end()
             self._keys.clear()
             follower.lost(None)
         await self.following.start(incarnation.key, incarnation.last)

@@ -12,7 +12,7 @@ bits as a number: two halves of nothing, in the form that contract §1 gives an 
 
 from __future__ import annotations
 
-from binascii import a2b_base64, b2a_base64
+from binascii import Error, a2b_base64, b2a_base64
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -95,7 +95,12 @@ class Sealer:
         if len(epoch) != _TEXT or number >> _NUMBER_BITS:
             return None
         # 12 characters of 64 are 72 bits, whichever they are: one text for each block, and one block for each text.
-        text = a2b_base64(epoch.encode().translate(_IN))
+        try:
+            text = a2b_base64(epoch.encode().translate(_IN))
+        except Error:
+            return None
+        if len(text) != _TEXT_BYTES:
+            return None
         plain = int.from_bytes(self._decrypt(text + number.to_bytes(_BLOCK - _TEXT_BYTES, "big")), "big")
         if plain & _TAG_MASK != self._tag(org):
             return None
