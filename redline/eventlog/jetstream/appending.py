@@ -53,21 +53,21 @@ class Appending:
                 sent.append((index, draft, one))
                 outgoing.append(Outgoing(subject_of(life.stream, draft.envelope.org), one.payload, one.msg_id))
         acks = await self._publish(life, outgoing) if outgoing else ()
-        fresh: list[tuple[int, Draft, Encoded, int]] = []
+        duplicates: list[tuple[int, Draft, Encoded, int]] = []
         for (index, draft, one), ack in zip(sent, acks, strict=True):
             if isinstance(ack, RedlineError):
                 answers[index] = ack
-            elif not ack.duplicate:
-                fresh.append((index, draft, one, ack.seq))
-        ids = life.sealer.ids_of([(draft.envelope.org, EVENT, seq, check_of(one.nonce)) for _, draft, one, seq in fresh])
-        for (index, draft, _, seq), event_id in zip(fresh, ids, strict=True):
-            life.acknowledged(seq)
-            answers[index] = Appended(event_id, duplicate=False)
-            if draft.key is not None:
-                self._keys.remember(draft.envelope.org, draft.key, draft.fingerprint, event_id)
-        for (index, draft, one), ack in zip(sent, acks, strict=True):
-            if isinstance(ack, Ack) and ack.duplicate:
-                answers[index] = await self._duplicate(life, draft, one, ack.seq)
+            elif ack.duplicate:
+                duplicates.append((index, draft, one, ack.seq))
+            else:
+                org, seq = draft.envelope.org, ack.seq
+                event_id = life.sealer.id_of(org, EVENT, seq, check_of(one.nonce))
+                life.acknowledged(seq)
+                answers[index] = Appended(event_id, duplicate=False)
+                if draft.key is not None:
+                    self._keys.remember(org, draft.key, draft.fingerprint, event_id)
+        for index, draft, one, seq in duplicates:
+            answers[index] = await self._duplicate(life, draft, one, seq)
         return [answer for answer in answers if answer is not None]
 
     async def idle(self) -> None:
@@ -85,7 +85,7 @@ class Appending:
             if not self._pending:
                 self._none.set()
         # What is new comes after all that was there before: where it does not, this is another stream, and this node is about to learn it.
-        if life.over or any(isinstance(ack, Ack) and ack.seq <= followed and not ack.duplicate for ack in acks):
+        if life.over or any([isinstance(ack, Ack) and ack.seq <= followed and not ack.duplicate for ack in acks]):  # noqa: C419 - faster
             gone = LogUnavailable("The event log was made anew while this was appended. Publish it again.", retry_after=1)
             return [ack if isinstance(ack, RedlineError) else gone for ack in acks]
         return acks
