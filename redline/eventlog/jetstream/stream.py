@@ -1,0 +1,224 @@
+"""The stream: made where it is missing, judged where it is there, never changed.
+
+The law of this module: what another has set up is his. A setting that would break a promise of the log stops the start, in a line that says what
+it is, what it must be and how to get there; a bound that merely differs is warned of, and counts. Two nodes that make the stream at once get
+the same one: the second takes the first one's, with its key.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from redline.errors import LogUnavailable, StartupError
+from redline.eventlog.jetstream.requests import ApiError
+from redline.eventlog.urls import SETTING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from redline.eventlog.jetstream.connection import Connection
+    from redline.eventlog.jetstream.options import JetStreamOptions
+    from redline.eventlog.retention import Retention
+
+_logger = logging.getLogger(__name__)
+
+VERSION: Final = "1"
+VERSION_NAME: Final = "redline-version"
+KEY_NAME: Final = "redline-key"
+_KEY_BYTES: Final = 32
+_NANO: Final = 1_000_000_000
+_NO_SUCH_STREAM: Final = 10059
+_NAME_IN_USE: Final = 10058
+_SHORTEST: Final = 0.1
+"""The shortest duplicate window that JetStream takes (seconds)."""
+
+
+class Incarnation(NamedTuple):
+    """A stream as it is. ``key`` is what its ids are sealed under; another key is another stream, whatever its name.
+
+    ``per_org`` is how many events an org keeps (-1: any number), ``age`` how long (seconds; 0: for ever), ``window`` for how long a
+    ``Nats-Msg-Id`` is remembered (seconds). ``first`` and ``last`` are sequences, of what is retained: where nothing is, ``first`` is
+    ``last + 1``. ``messages`` is how many there are.
+    """
+
+    name: str
+    key: bytes
+    per_org: int
+    age: float
+    window: float
+    first: int
+    last: int
+    messages: int
+
+
+async def ensure(connection: Connection, options: JetStreamOptions, retention: Retention) -> Incarnation:
+    """Return the stream; make it where there is none.
+
+    Raises StartupError where it cannot serve, or JetStream will not make it; LogUnavailable where NATS does not answer.
+    """
+    wanted = configuration(options, retention)
+    info = await _info(connection, options.stream)
+    if info is None:
+        try:
+            await connection.requests.api(f"STREAM.CREATE.{options.stream}", wanted)
+        except ApiError as error:
+            if error.err_code != _NAME_IN_USE:  # else: another node was faster, and its settings and key count
+                if error.code >= _UNAVAILABLE and error.err_code not in _HOPELESS:
+                    raise LogUnavailable(f"JetStream cannot make the stream now: {error}. Try again shortly.") from None  # noqa: EM102, TRY003
+                raise StartupError(_line(options.stream, f"JetStream does not make it: {error}; {_way_out(error)}")) from None  # noqa: EM102
+        info = await _info(connection, options.stream)
+    if info is None:
+        raise LogUnavailable(f"The stream {options.stream} is gone again. Try again shortly.")  # noqa: EM102, TRY003 - one line
+    found = info["config"]
+    _judge(options.stream, found)
+    for name, is_, would_be in _differences(found, wanted):
+        _logger.warning("The stream %s has %s = %s where the settings say %s; what it has counts.", options.stream, name, is_, would_be)
+    return _incarnation(options.stream, info)
+
+
+async def inspect(connection: Connection, name: str) -> Incarnation | None:
+    """Return the stream as it is now; None where it is gone, or is no stream of ours. Raises LogUnavailable."""
+    info = await _info(connection, name)
+    if info is None or _key(info["config"]) is None:
+        return None
+    return _incarnation(name, info)
+
+
+def configuration(options: JetStreamOptions, retention: Retention) -> dict[str, object]:
+    """Return the configuration of a new stream, with a new key."""
+    return {
+        "name": options.stream,
+        "subjects": [f"{options.stream}.*"],
+        "retention": "limits",
+        "discard": "old",
+        "max_msgs": -1,
+        "max_msgs_per_subject": retention.events,
+        "max_age": round(retention.seconds * _NANO),
+        "max_bytes": retention.total_bytes,
+        "max_msg_size": -1,
+        "max_consumers": -1,
+        # Not longer than the history: JetStream demands it, and a key outlives no event.
+        "duplicate_window": round(max(_SHORTEST, min(retention.key_seconds, retention.seconds)) * _NANO),
+        "storage": options.storage,
+        "num_replicas": options.replicas,
+        "allow_direct": True,
+        "deny_delete": False,
+        "deny_purge": False,
+        "metadata": {VERSION_NAME: VERSION, KEY_NAME: base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()},
+    }
+
+
+async def _info(connection: Connection, name: str) -> dict[str, Any] | None:
+    try:
+        return await connection.requests.api(f"STREAM.INFO.{name}")
+    except ApiError as error:
+        if error.err_code == _NO_SUCH_STREAM:
+            return None
+        raise LogUnavailable(f"JetStream does not tell of the stream {name}: {error}. Try again shortly.") from None  # noqa: EM102, TRY003
+
+
+def _incarnation(name: str, info: Mapping[str, Any]) -> Incarnation:
+    config, state = info["config"], info["state"]
+    key = _key(config)
+    if key is None:
+        raise LogUnavailable(f"The stream {name} has no key of Redline's any more.")  # noqa: EM102, TRY003 - one line
+    last = int(state["last_seq"])
+    messages = int(state["messages"])
+    return Incarnation(
+        name,
+        key,
+        int(config.get("max_msgs_per_subject") or -1),
+        config.get("max_age", 0) / _NANO,
+        config.get("duplicate_window", 0) / _NANO,
+        int(state["first_seq"]) if messages else last + 1,
+        last,
+        messages,
+    )
+
+
+def _key(config: Mapping[str, Any]) -> bytes | None:
+    """Return the key of a stream of ours; None for any other stream."""
+    metadata = config.get("metadata") or {}
+    try:
+        key = base64.b64decode(metadata.get(KEY_NAME, ""), validate=True)
+    except binascii.Error:
+        return None
+    return key if len(key) == _KEY_BYTES and metadata.get(VERSION_NAME) == VERSION else None
+
+
+_UNAVAILABLE: Final = 500
+_HOPELESS: Final = {10047, 10028, 10074, 10052, 10053}
+"""Refusals that no waiting mends: no store, not enough of it, more replicas than servers."""
+
+
+def _way_out(error: ApiError) -> str:
+    if error.err_code == _REPLICAS_ALONE or "replicas" in str(error):
+        return "set the option replicas to no more than there are servers in the cluster"
+    if "storage" in str(error) or "store" in str(error) or "resources" in str(error):
+        return "give JetStream more room (max_file_store, the account's limits), or set history.total_bytes lower"
+    if "overlap" in str(error):
+        return "name a stream (option stream) whose subjects no other stream has"
+    return "see the server's log"
+
+
+_REPLICAS_ALONE: Final = 10074
+
+
+def _line(name: str, what: str) -> str:
+    return f"{SETTING}: the stream {name}: {what}"
+
+
+class _Rule(NamedTuple):
+    """A setting that must be so: what it must be, and whether it is."""
+
+    setting: str
+    must_be: str
+    holds: Callable[[Mapping[str, Any]], bool]
+
+
+_RULES: Final = (
+    _Rule("retention", "limits", lambda config: config.get("retention") == "limits"),
+    _Rule("discard", "old", lambda config: config.get("discard") == "old"),
+    _Rule("allow_direct", "true", lambda config: bool(config.get("allow_direct"))),
+    _Rule("no_ack", "false", lambda config: not config.get("no_ack")),
+    _Rule("sealed", "false", lambda config: not config.get("sealed")),
+    _Rule("mirror", "absent", lambda config: not config.get("mirror")),
+    _Rule("sources", "absent", lambda config: not config.get("sources")),
+    _Rule("subject_transform", "absent", lambda config: not config.get("subject_transform")),
+    _Rule("republish", "absent", lambda config: not config.get("republish")),
+)
+
+
+def _judge(name: str, config: Mapping[str, Any]) -> None:
+    """Raise StartupError for what would break a promise of the log."""
+    subjects = [f"{name}.*"]
+    rules = (_Rule("subjects", f"{name}.*", lambda found: found.get("subjects") == subjects), *_RULES)
+    for rule in rules:
+        if not rule.holds(config):
+            is_ = config.get(rule.setting)
+            way_out = "change it (nats stream edit), or name another stream (option stream)"
+            raise StartupError(_line(name, f"its setting {rule.setting} is {is_!r:.80}, and must be {rule.must_be}; {way_out}"))
+    if _key(config) is None:
+        version = (config.get("metadata") or {}).get(VERSION_NAME)
+        what = f"its metadata {VERSION_NAME} is {version!r:.20}, and must be {VERSION!r} with a {KEY_NAME} of {_KEY_BYTES} bytes"
+        raise StartupError(_line(name, f"{what}: it was not made by this version of Redline; name another stream (option stream)"))
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the bounds that are not as the settings would have them: their name, what they are, what they would be."""
+    rows: list[tuple[str, str, str]] = []
+    for name in ("max_msgs", "max_msgs_per_subject", "max_age", "max_bytes", "duplicate_window", "num_replicas", "storage"):
+        is_, would_be = found.get(name), wanted[name]
+        if is_ != would_be and not (is_ in (None, 0, -1) and would_be in (0, -1)):
+            rows.append((name, _shown(name, is_), _shown(name, would_be)))
+    return rows
+
+
+def _shown(name: str, value: object) -> str:
+    if name in {"max_age", "duplicate_window"} and isinstance(value, int):
+        return f"{value / _NANO:g} s"
+    return str(value)

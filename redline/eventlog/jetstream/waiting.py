@@ -1,0 +1,61 @@
+"""Waiting, on the service's clock.
+
+The law of this module: whoever waits for NATS waits no longer than it said, and by :mod:`redline.clock`, so that tests can say what time it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from redline.clock import Clock
+
+_FIRST: Final = 0.05
+_MOST: Final = 2.0
+
+
+@asynccontextmanager
+async def within(clock: Clock, seconds: float) -> AsyncIterator[None]:
+    """Run the block for at most ``seconds``; raise ``TimeoutError`` where it took longer."""
+    async with asyncio.timeout(None) as bound:
+        timer = clock.call_at(clock.monotonic() + seconds, lambda: bound.reschedule(0.0))
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+async def pause(clock: Clock, seconds: float) -> None:
+    """Wait for ``seconds``."""
+    over = asyncio.Event()
+    timer = clock.call_at(clock.monotonic() + seconds, over.set)
+    try:
+        await over.wait()
+    finally:
+        timer.cancel()
+
+
+class Backoff:
+    """How long to wait before the next attempt: twice as long each time, up to two seconds, and by chance somewhat less.
+
+    By chance, because all nodes of a cluster lose a server at the same moment.
+    """
+
+    def __init__(self, chance: random.Random | None = None) -> None:
+        """Take where chance comes from."""
+        self._chance = chance or random.Random()  # noqa: S311 - jitter, no secret
+        self._next = _FIRST
+
+    def reset(self) -> None:
+        """Begin anew: it went well."""
+        self._next = _FIRST
+
+    def delay(self) -> float:
+        """Return the seconds to wait now."""
+        longest, self._next = self._next, min(_MOST, self._next * 2)
+        return longest * self._chance.uniform(0.5, 1.0)
