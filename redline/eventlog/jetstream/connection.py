@@ -39,7 +39,7 @@ class Connection:
     def __init__(self, options: JetStreamOptions, clock: Clock, chance: random.Random | None = None) -> None:
         """Take where to connect to, where time comes from, and chance."""
         self._options = options
-        self._clock = clock
+        self.clock = self._clock = clock
         self._chance = chance or random.Random()  # noqa: S311 - jitter, no secret
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None

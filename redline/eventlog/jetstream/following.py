@@ -1,16 +1,36 @@
-"""The stream, followed: every message once, in order, from a sequence on."""
+"""The stream, followed: every message once, in order, from a sequence on, over as many consumers as that takes.
+
+The law of this module: what was handed on is whole up to ``followed``, or the listener was told where it is not. Nobody's consumer is found again:
+each one begins right after what the one before it handed on, and only on the very stream that was followed, which must still have all of that.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import asyncio
+import logging
+import secrets
+from typing import TYPE_CHECKING, Final, Protocol
+
+from redline.errors import LogUnavailable
+from redline.eventlog.jetstream import wire
+from redline.eventlog.jetstream.consumer import HEARTBEAT, SILENCE, Consumer
+from redline.eventlog.jetstream.requests import ApiError
+from redline.eventlog.jetstream.stream import inspect
+from redline.eventlog.jetstream.waiting import Backoff, pause, within
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from redline.clock import Clock
     from redline.eventlog.jetstream.connection import Connection
     from redline.eventlog.jetstream.options import JetStreamOptions
     from redline.eventlog.jetstream.wire import Message
+
+_logger = logging.getLogger(__name__)
+
+_NANO: Final = 1_000_000_000
+_ATTEMPT: Final = 2.0
+"""The making of a consumer takes at most this long (seconds): its server may stand still, and the next attempt may meet another."""
 
 
 class Listener(Protocol):
@@ -20,31 +40,226 @@ class Listener(Protocol):
         """Take what came since the last turn of the loop, in order; sequences follow one another without a hole."""
 
     def on_jump(self, first_missing: int, following: int) -> None:
-        """The sequences from ``first_missing`` to before ``following`` were evicted before they came here."""
+        """Note that the sequences from ``first_missing`` to before ``following`` were evicted before they came here."""
 
     def on_lost(self) -> None:
-        """The stream is gone, is another one, or has lost what was followed. Nothing more comes until :meth:`Following.start`."""
+        """Note that the stream is gone, is another one, or has lost what was followed. Nothing more comes until :meth:`Following.start`."""
 
 
 class Following:
-    """One consumer of the whole stream, made anew whenever it may have missed something."""
-
-    followed: int
-    """The sequence up to which everything was handed over."""
+    """The stream as this node sees it. ``followed`` is up to where; ``consumers`` how many that took."""
 
     def __init__(self, connection: Connection, options: JetStreamOptions, clock: Clock, listener: Listener) -> None:
         """Take what to follow on and whom to tell."""
+        self._connection = connection
+        self._stream = options.stream
+        self._timeout = options.timeout
+        self._clock = clock
+        self._listener = listener
+        self._key = b""
+        self._task: asyncio.Task[None] | None = None
+        self._consumer: Consumer | None = None
+        self._begun: asyncio.Future[None] | None = None
+        self._waiters: dict[asyncio.Future[None], int] = {}
+        self._soonest = 0
+        self._moved = asyncio.Event()
+        self.followed = 0
+        self.consumers = 0
+        connection.watch(self._changed)
 
     async def start(self, key: bytes, after: int) -> None:
         """Follow the stream of that key from after a sequence, until :meth:`close`. Raises LogUnavailable where that does not begin in time."""
+        await self.close()
+        self._key, self.followed = key, after
+        self._begun = begun = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._follow(), name="redline-nats-follow")
+        try:
+            async with within(self._clock, self._timeout):
+                await asyncio.shield(begun)
+        except TimeoutError:
+            await self.close()
+            msg = f"The event log's stream could not be followed within {self._timeout:g} s."
+            raise LogUnavailable(msg) from None
+        except BaseException:
+            await self.close()
+            raise
 
     async def reached(self, seq: int) -> None:
-        """Wait until everything up to ``seq`` was handed over. Raises LogUnavailable after the options' timeout, or when closed."""
+        """Wait until everything up to ``seq`` was handed over. Raises LogUnavailable after the options' timeout, when lost and when closed."""
+        if seq <= self.followed:
+            return
+        if self._task is None or self._task.done():
+            raise LogUnavailable("The event log's stream is not followed now. Try again shortly.")  # noqa: EM101, TRY003 - one line
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._soonest = min(seq, self._soonest) if self._waiters else seq
+        self._waiters[waiter] = seq
+        try:
+            async with within(self._clock, self._timeout):
+                await waiter
+        except TimeoutError:
+            msg = f"This node did not catch up with the event log within {self._timeout:g} s. Try again shortly."
+            raise LogUnavailable(msg) from None
+        finally:
+            self._waiters.pop(waiter, None)
 
     @property
     def fault(self) -> str | None:
-        """Say why what comes may be late (nothing heard for 3 s), or None."""
-        raise NotImplementedError
+        """Say why what comes may be late, or None."""
+        if self._task is None or self._task.done():
+            return "the stream is not followed"
+        if self._consumer is None:
+            return "the stream is being taken up again"
+        silence = self._clock.monotonic() - self._consumer.heard
+        return None if silence < SILENCE else f"nothing was heard of the stream for {silence:.0f} s"
 
     async def close(self) -> None:
         """Stop. Twice, and at any moment, harmless."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        self._fail_waiters("The event log is closed, or about to be taken up again.")
+
+    async def _follow(self) -> None:
+        """Use one consumer after the other, until cancelled or the stream is lost."""
+        backoff = Backoff()
+        while True:
+            self._moved.clear()
+            if not self._connection.connected:
+                await self._moved.wait()
+                continue
+            try:
+                why = await self._consume(backoff.reset)
+            except _Lost:
+                break
+            except (LogUnavailable, ApiError, TimeoutError) as error:
+                why = str(error) or "it was not made in time"
+            except Exception:
+                _logger.exception("The stream %s cannot be followed.", self._stream)
+                why = "an error of ours"
+            _logger.info("The consumer of the stream %s is made anew after %d: %s.", self._stream, self.followed, why.rstrip("."))
+            await pause(self._clock, backoff.delay())
+        lost = "The event log's stream is gone, or another one. Try again shortly."
+        self._fail_waiters(lost)
+        if self._begun is not None and not self._begun.done():
+            self._begun.set_exception(LogUnavailable(lost))
+        else:
+            self._listener.on_lost()
+
+    async def _consume(self, begun: Callable[[], None]) -> str:
+        """Follow with one consumer; return why it had to be left. Raises :class:`_Lost`."""
+        connection, name = self._connection, f"redline-{secrets.token_hex(8)}"
+        inbox = connection.inbox()
+        consumer = Consumer(self.followed, self._clock, self._respond, self._take, self._skip)
+        sid = connection.handle(inbox, consumer.delivered)
+        try:
+            async with within(self._clock, _ATTEMPT):
+                await self._make(name, inbox)
+                # Only now: a stream that is the right one after the consumer was made was it when it was made.
+                found = await inspect(connection, self._stream)
+            if found is None or found.key != self._key or found.last < self.followed:
+                raise _Lost
+            self.consumers += 1
+            self._consumer = consumer
+            begun()
+            consumer.prove()
+            if self._begun is not None and not self._begun.done():
+                self._begun.set_result(None)
+            await self._watch(consumer)
+            return consumer.doubt.result()
+        finally:
+            self._consumer = None
+            consumer.leave("it is not needed any more")
+            connection.unhandle(sid)
+            if connection.connected:  # nobody waits for the answer: without interest it would go by itself, a little later
+                connection.send(wire.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}", "", b""))
+
+    async def _make(self, name: str, inbox: str) -> None:
+        config = {
+            "name": name,
+            "deliver_subject": inbox,
+            "deliver_policy": "by_start_sequence",
+            "opt_start_seq": self.followed + 1,
+            "ack_policy": "none",
+            "replay_policy": "instant",
+            "mem_storage": True,
+            "num_replicas": 1,
+            "flow_control": True,
+            "idle_heartbeat": round(HEARTBEAT * _NANO),
+        }
+        try:
+            await self._connection.requests.api(
+                f"CONSUMER.CREATE.{self._stream}.{name}", {"stream_name": self._stream, "config": config, "action": "create"}
+            )
+        except ApiError as error:
+            if error.err_code == _NO_SUCH_STREAM:
+                raise _Lost from None
+            raise
+
+    async def _watch(self, consumer: Consumer) -> None:
+        """Wait until there is a doubt about a consumer; silence is one."""
+        while not consumer.doubt.done():
+            try:
+                async with within(self._clock, max(0.0, consumer.heard + SILENCE - self._clock.monotonic())):
+                    await asyncio.shield(consumer.doubt)
+            except TimeoutError:
+                if self._clock.monotonic() - consumer.heard >= SILENCE:
+                    consumer.leave(f"nothing was heard of it for {SILENCE:g} s")
+
+    def _respond(self, reply: str) -> None:
+        if self._connection.connected:
+            self._connection.send(wire.publish(reply, "", b""))
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        """Hand messages on, in runs without a hole."""
+        start = 0
+        while start < len(messages):
+            first = messages[start].seq
+            if first != self.followed + 1:
+                self._tell(self._listener.on_jump, self.followed + 1, first)
+            stop = len(messages)
+            if messages[-1].seq - first != stop - 1 - start:
+                stop = next(at for at in range(start + 1, stop) if messages[at].seq != messages[at - 1].seq + 1)
+            run = messages[start:stop]
+            self.followed = run[-1].seq
+            self._tell(self._listener.on_messages, run)
+            start = stop
+        self._wake()
+
+    def _skip(self, last: int) -> None:
+        """Note that up to ``last`` there is nothing more to come."""
+        if last > self.followed:
+            first, self.followed = self.followed + 1, last
+            self._tell(self._listener.on_jump, first, last + 1)
+            self._wake()
+
+    def _tell(self, call: Callable[..., None], *args: object) -> None:
+        try:
+            call(*args)
+        except Exception:
+            _logger.exception("The event log failed on what came from its stream, up to %d.", self.followed)
+
+    def _wake(self) -> None:
+        if not self._waiters or self._soonest > self.followed:
+            return
+        for waiter, seq in self._waiters.items():
+            if seq <= self.followed and not waiter.done():
+                waiter.set_result(None)
+        self._soonest = min((seq for seq in self._waiters.values() if seq > self.followed), default=0)
+
+    def _fail_waiters(self, why: str) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(LogUnavailable(why))
+
+    def _changed(self) -> None:
+        self._moved.set()
+        if self._consumer is not None:
+            self._consumer.leave("the connection was lost")
+
+
+_NO_SUCH_STREAM: Final = 10059
+
+
+class _Lost(Exception):
+    """The stream is not the one that was followed."""

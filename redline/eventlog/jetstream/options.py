@@ -18,6 +18,7 @@ Storage = Literal["file", "memory"]
 
 SCHEME: Final = "nats://"
 PORT: Final = 4222
+_PORTS: Final = 0xFFFF
 _MOST: Final = 1 << 40
 _REPLICAS: Final = (1, 3, 5)
 _TAKES: Final = "nats://HOST:PORT, several as nats://HOST:PORT,HOST:PORT, with options as ?replicas=3&creds=/etc/redline/nats.creds"
@@ -101,7 +102,7 @@ def _servers(text: str) -> tuple[tuple[str, ...], str | None, str | None]:
             logins.add(login)
         found = _HOST.fullmatch(host)
         port = int(found[2] or PORT) if found else 0
-        if found is None or not 1 <= port <= 0xFFFF:
+        if found is None or not 1 <= port <= _PORTS:
             msg = f"it takes {_TAKES}; of a user's name or password, percent-encode what is neither letter nor digit"
             raise ValueError(msg)
         servers.append(f"{found[1]}:{port}")

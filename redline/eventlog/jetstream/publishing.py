@@ -1,8 +1,19 @@
-"""Messages on their way into the stream."""
+"""Messages on their way into the stream.
+
+The law of this module: order of publishing is order in the stream; each message is answered, refused, or given up in time; and what awaits its
+acknowledgement is bounded, in number and in bytes, also where NATS takes nothing any more. A message whose acknowledgement did not come may be in
+the stream or not: nobody but its idempotency key can tell.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import asyncio
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import orjson
+
+from redline.errors import LogUnavailable, OverCapacity, PayloadTooLarge
+from redline.eventlog.jetstream import wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,9 +23,17 @@ if TYPE_CHECKING:
     from redline.eventlog.jetstream.connection import Connection
     from redline.eventlog.jetstream.options import JetStreamOptions
 
+_MSG_ID: Final = "Nats-Msg-Id"
+_HEADERS: Final = 128
+"""What a message's headers and subjects may take of the server's bound, besides its payload."""
+_TOO_MANY: Final = 429
+_FULL: Final = {10002, 10023, 10028, 10047, 10077}
+"""NATS's numbers for: the account's, the server's, the memory's, the store's, the stream's room is used up."""
+_TOO_LARGE: Final = 10054
+
 
 class Outgoing(NamedTuple):
-    """A message to publish. ``msg_id`` becomes its ``Nats-Msg-Id``."""
+    """A message to publish. ``msg_id`` becomes its ``Nats-Msg-Id``; neither it nor the subject may hold white space."""
 
     subject: str
     payload: bytes
@@ -28,19 +47,160 @@ class Ack(NamedTuple):
     duplicate: bool
 
 
-class Publishing:
-    """What was published and is not yet acknowledged."""
+class _Batch:
+    """Messages that were published together, and what became of each."""
 
-    acknowledged: int
-    """The highest sequence that was acknowledged here."""
+    __slots__ = ("answers", "done", "open")
+
+    def __init__(self, size: int, done: asyncio.Future[None]) -> None:
+        self.answers: list[Ack | RedlineError | None] = [None] * size
+        self.open = 0
+        self.done = done
+
+    def answer(self, index: int, answer: Ack | RedlineError) -> None:
+        self.answers[index] = answer
+        self.open -= 1
+        if not self.open and not self.done.done():
+            self.done.set_result(None)
+
+
+class Publishing:
+    """What was published and is not yet acknowledged. ``acknowledged`` is the highest sequence that was, ``pending`` how many messages wait."""
 
     def __init__(self, connection: Connection, options: JetStreamOptions, clock: Clock) -> None:
         """Take what to publish on, its bounds and where time comes from."""
+        self._connection = connection
+        self._clock = clock
+        self._timeout = options.timeout
+        self._most = options.pending
+        self._most_bytes = options.pending_bytes
+        self._waiting: dict[int, tuple[_Batch, int, int]] = {}
+        self._bytes = 0
+        self._number = 0
+        self._inbox = ""
+        self._prefix = 0
+        self.acknowledged = 0
+        connection.watch(self._changed)
+
+    @property
+    def pending(self) -> int:
+        """Return how many messages await their acknowledgement."""
+        return len(self._waiting)
+
+    def forget(self) -> None:
+        """Forget what was acknowledged: the stream is another one."""
+        self.acknowledged = 0
 
     async def publish(self, subject: str, payload: bytes, msg_id: str | None = None) -> Ack:
-        """Publish one message; raise LogUnavailable or OverCapacity."""
-        raise NotImplementedError
+        """Publish one message; raise LogUnavailable, OverCapacity or PayloadTooLarge."""
+        answer = (await self.publish_all([Outgoing(subject, payload, msg_id)]))[0]
+        if isinstance(answer, Ack):
+            return answer
+        raise answer
 
     async def publish_all(self, outgoing: Sequence[Outgoing]) -> list[Ack | RedlineError]:
-        """Publish messages in order, all at once; return one answer each."""
-        raise NotImplementedError
+        """Publish messages in order, all before this first waits; return one answer each. Whoever cancels it leaves nothing behind."""
+        batch = _Batch(len(outgoing), asyncio.get_running_loop().create_future())
+        first = self._number + 1
+        try:
+            self._send(batch, outgoing)
+            if batch.open:
+                timer = self._clock.call_at(self._clock.monotonic() + self._timeout, lambda: self._give_up(batch))
+                try:
+                    await batch.done
+                finally:
+                    timer.cancel()
+        finally:
+            if batch.open:
+                self._drop(batch, first)
+        return [answer if answer is not None else self._late() for answer in batch.answers]
+
+    def _send(self, batch: _Batch, outgoing: Sequence[Outgoing]) -> None:
+        """Send what may be sent, each under the next number; answer the rest."""
+        connection = self._connection
+        for index, message in enumerate(outgoing):
+            size = len(message.payload)
+            refusal = self._refusal(size)
+            if refusal is not None:
+                batch.answers[index] = refusal
+                continue
+            self._number = number = self._number + 1
+            reply = f"{self._inbox}.{number}"
+            self._waiting[number] = (batch, index, size)
+            self._bytes += size
+            batch.open += 1
+            if message.msg_id is None:
+                connection.send(wire.publish(message.subject, reply, message.payload))
+            else:
+                connection.send(wire.publish_with(message.subject, reply, message.payload, _MSG_ID, message.msg_id))
+
+    def _refusal(self, size: int) -> RedlineError | None:
+        """Return why a message of this size cannot be sent now, or None when it can."""
+        connection = self._connection
+        if not connection.connected:
+            return LogUnavailable(f"The event log cannot be reached ({connection.fault}). Try again shortly.")
+        if size + _HEADERS > connection.max_payload:
+            return PayloadTooLarge(f"The event log takes up to {connection.max_payload - _HEADERS} bytes an event (max_payload of NATS).")
+        # What NATS has not taken from the socket counts as well: events that were given up may still stand there.
+        if len(self._waiting) >= self._most or max(self._bytes, connection.waiting) + size > self._most_bytes:
+            return OverCapacity("Too many events await the event log's acknowledgement. Try again shortly.", retry_after=1)
+        if not self._inbox:
+            inbox = connection.inbox()
+            connection.handle(f"{inbox}.*", self._acked)
+            self._inbox, self._prefix = inbox, len(inbox) + 1
+        return None
+
+    def _acked(self, subject: bytes, _reply: bytes, data: bytes, headers: bytes | None) -> None:
+        waiting = self._waiting.pop(int(subject[self._prefix :]), None)
+        if waiting is None:
+            return
+        batch, index, size = waiting
+        self._bytes -= size
+        answer = _answer(data, headers)
+        if isinstance(answer, Ack) and answer.seq > self.acknowledged:
+            self.acknowledged = answer.seq
+        batch.answer(index, answer)
+
+    def _give_up(self, batch: _Batch) -> None:
+        if not batch.done.done():
+            batch.done.set_result(None)
+
+    def _drop(self, batch: _Batch, first: int) -> None:
+        """Forget what of a batch is still open; its numbers follow ``first``."""
+        for number in range(first, first + len(batch.answers)):
+            waiting = self._waiting.get(number)
+            if waiting is not None and waiting[0] is batch:
+                del self._waiting[number]
+                self._bytes -= waiting[2]
+
+    def _late(self) -> LogUnavailable:
+        return LogUnavailable(
+            f"The event log did not acknowledge the event within {self._timeout:g} s; it may have been appended or not. Try again with its key."
+        )
+
+    def _changed(self) -> None:
+        """Give up what waited in a life of the connection that has ended: its acknowledgements cannot come any more."""
+        self._inbox = ""
+        waiting, self._waiting, self._bytes = self._waiting, {}, 0
+        lost = "The connection to the event log was lost; the event may have been appended or not. Try again with its key."
+        for batch, index, _ in waiting.values():
+            batch.answer(index, LogUnavailable(lost))
+
+
+def _answer(data: bytes, headers: bytes | None) -> Ack | RedlineError:
+    """Read an acknowledgement (PubAck)."""
+    if headers is not None and wire.status(headers) == wire.NO_RESPONDERS:
+        return LogUnavailable("The event log takes no events: its stream is gone or has no leader. Try again shortly.")
+    try:
+        ack = orjson.loads(data)
+        error = ack.get("error")
+        if error is None:
+            return Ack(ack["seq"], ack.get("duplicate") is True)
+        code, number, text = error.get("code"), error.get("err_code"), error.get("description")
+    except (ValueError, KeyError, AttributeError):
+        return LogUnavailable("The event log gave an acknowledgement that is none of JetStream's.")
+    if number == _TOO_LARGE:
+        return PayloadTooLarge("The event is larger than the event log's stream takes (max_msg_size).")
+    if number in _FULL or code == _TOO_MANY:
+        return OverCapacity(f"The event log has no room: JetStream says {text}. Try again later.", retry_after=5)
+    return LogUnavailable(f"The event log refused the event: JetStream says {text}. Try again shortly.")

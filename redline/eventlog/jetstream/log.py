@@ -1,0 +1,238 @@
+"""The event log on JetStream, as the rest of Redline sees it.
+
+The law of this module: an event is answered for when the stream's quorum has it, and seen when it comes back from the stream, as every node
+sees it. While the stream is not what this node knows (gone, or another of its name), nothing is answered at all; when it is found again, who
+reads here is told that this node has lost its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from redline.errors import LogUnavailable, StartupError
+from redline.eventlog.jetstream.appending import Appending
+from redline.eventlog.jetstream.connection import Connection
+from redline.eventlog.jetstream.following import Following
+from redline.eventlog.jetstream.history import History
+from redline.eventlog.jetstream.ledgers import Ledgers
+from redline.eventlog.jetstream.life import Life
+from redline.eventlog.jetstream.publishing import Publishing
+from redline.eventlog.jetstream.stream import ensure
+from redline.eventlog.jetstream.waiting import Backoff, pause, within
+from redline.eventlog.keys import IdempotencyKeys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redline.clock import Clock, Timer
+    from redline.envelope import EventId, OrgId
+    from redline.errors import RedlineError
+    from redline.eventlog.contract import Appended, Bounds, Draft, Follower, Mark, Record, Tail
+    from redline.eventlog.jetstream.options import JetStreamOptions
+    from redline.eventlog.jetstream.wire import Message
+    from redline.eventlog.retention import Retention
+    from redline.metrics import Metrics
+
+_logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS: Final = 1.0
+"""How often the leader is asked what the stream still has: what goes for the stream's bytes goes without a word."""
+_FAREWELL_SECONDS: Final = 2.0
+"""How long a close waits for what was published to be acknowledged and to come back."""
+
+
+class JetStreamLog:
+    """The :class:`~redline.eventlog.contract.EventLog` that many nodes share."""
+
+    def __init__(self, options: JetStreamOptions, retention: Retention, clock: Clock, metrics: Metrics) -> None:
+        """Take where the stream is, how much it keeps when it is made here, where time comes from, and where to count."""
+        self._options = options
+        self._retention = retention
+        self._clock = clock
+        self._metrics = metrics
+        self._ledgers = Ledgers()
+        self._keys = IdempotencyKeys(retention.key_seconds, retention.keys, clock)
+        self._follower: Follower | None = None
+        self._connection = Connection(options, clock)
+        self._following = Following(self._connection, options, clock, self)
+        self.history = History(self._connection, options)
+        self._appending = Appending(Publishing(self._connection, options, clock), self._keys)
+        self._life: Life | None = None
+        self._trouble: str | None = "the event log is not open"
+        self._renewing: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._timer: Timer | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._retained = self._behind = 0
+        metrics.orgs.set_function(lambda: len(self._ledgers))
+        metrics.log_events.set_function(lambda: self._retained)
+
+    # Its life.
+
+    async def start(self, follower: Follower) -> None:
+        """Connect, find the stream or make it, and follow it. Raises :class:`redline.errors.StartupError`."""
+        self._follower, self._closing = follower, None
+        try:
+            await self._connection.start()
+            await self._find(follower)
+        except LogUnavailable as error:
+            await self.close()
+            raise StartupError(f"the event log on NATS cannot be opened: {error}") from None  # noqa: EM102, TRY003 - one line
+        except BaseException:
+            await self.close()
+            raise
+        self._look_later()
+
+    async def _find(self, follower: Follower) -> None:
+        """Find the stream, or make it, and follow it from its head. Raises ``LogUnavailable`` or ``StartupError``."""
+        incarnation = await ensure(self._connection, self._options, self._retention)
+        life = Life(
+            incarnation, self.history, self._following, self._ledgers, follower, self._clock, self._metrics, self._options.timeout
+        )
+        await life.begin(incarnation.last)
+        before, self._life = self._life, life
+        if before is not None:
+            self._keys.clear()
+            follower.lost(None)
+        await self._following.start(incarnation.key, incarnation.last)
+        self._trouble = None
+
+    async def close(self) -> None:
+        """Let nothing more in, see what is on its way arrive, and leave the stream. What has not arrived by then is refused."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        usable, self._trouble = self._trouble is None, "the event log is not open"
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in (self._renewing, self._looking):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait((task,))
+        life = self._life
+        if life is not None and usable and self._connection.fault is None:
+            await self._say_farewell(life)
+        await self._following.close()
+        if life is not None:
+            life.end()
+        self._life = None
+        await self._connection.close()
+        self._follower = None
+        self._keys.clear()
+
+    async def _say_farewell(self, life: Life) -> None:
+        try:
+            async with within(self._clock, _FAREWELL_SECONDS):
+                await self._appending.idle()
+                await life.caught_up()
+        except (TimeoutError, LogUnavailable):
+            _logger.warning("The event log was closed before all that was published here had come back from the stream.")
+
+    @property
+    def fault(self) -> str | None:
+        """Say why the log cannot be used now."""
+        return self._trouble or self._connection.fault or self._following.fault
+
+    def _opened(self) -> Life:
+        if self._life is None or self._life.over or self._trouble is not None:
+            if self._closing is not None or self._life is None:
+                msg = "The event log is closed. Try again in a moment."
+            else:
+                msg = "The event log cannot be used now. Try again in a moment; if it stays so, tell whoever runs this server."
+            raise LogUnavailable(msg, retry_after=1)
+        return self._life
+
+    # What the following tells (see jetstream.following.Listener).
+
+    def on_messages(self, messages: Sequence[Message]) -> None:
+        """Take messages of the stream."""
+        if self._life is not None:
+            self._life.intake.on_messages(messages)
+
+    def on_jump(self, first_missing: int, following: int) -> None:
+        """Learn of a hole in what came."""
+        _logger.info("This node was overtaken by eviction: %d positions of the event log were skipped.", following - first_missing)
+        if self._life is not None:
+            self._life.intake.on_jump(first_missing)
+
+    def on_lost(self) -> None:
+        """Learn that the stream is not the one that was followed."""
+        if self._life is None or self._closing is not None:
+            return
+        self._life.end()
+        self._trouble = "the event log's stream is gone, or is another one; it is looked for"
+        _logger.error("The stream %s is not the one that this node followed. It is looked for, and made anew where it is gone.", self._life.stream)
+        if self._renewing is None:
+            self._renewing = asyncio.get_running_loop().create_task(self._renew())
+
+    async def _renew(self) -> None:
+        backoff, said = Backoff(), ""
+        while self._follower is not None:
+            try:
+                await self._find(self._follower)
+            except (LogUnavailable, StartupError) as error:
+                if str(error) != said:
+                    said = str(error)
+                    _logger.error("The event log cannot be used, and that is tried again: %s", said)  # noqa: TRY400 - no fault of ours
+                await pause(self._clock, backoff.delay())
+            else:
+                _logger.warning("The event log's stream is followed again. Readers are told of the gap.")
+                break
+        self._renewing = None
+
+    # What is asked (see eventlog.contract).
+
+    async def append(self, drafts: Sequence[Draft]) -> list[Appended | RedlineError]:
+        """Append each draft, in order, and answer once the stream has them."""
+        return await self._appending.append(self._opened(), drafts)
+
+    async def bounds(self, org: OrgId) -> Bounds:
+        """Return what is retained."""
+        return await self._opened().bounds(org)
+
+    async def locate(self, org: OrgId, event_id: EventId) -> Mark | None:
+        """Return the place of an id, which any node may have given."""
+        return await self._opened().locate(org, event_id)
+
+    async def read(self, org: OrgId, after: int, max_bytes: int) -> Sequence[Record]:
+        """Return a page."""
+        return await self._opened().read(org, after, max_bytes)
+
+    async def tail(self, org: OrgId, max_records: int, max_bytes: int) -> Tail:
+        """Return the newest records within both bounds."""
+        return await self._opened().tail(org, max_records, max_bytes)
+
+    def hold(self, org: OrgId) -> None:
+        """Keep what is known of an org."""
+        self._ledgers.hold(org)
+
+    def release(self, org: OrgId) -> None:
+        """Let go of one hold."""
+        self._ledgers.release(org)
+
+    # Time.
+
+    def _look_later(self) -> None:
+        self._timer = self._clock.call_at(self._clock.monotonic() + _LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._look_later()
+        self._keys.purge()
+        if self._looking is None and self._trouble is None:
+            self._looking = asyncio.get_running_loop().create_task(self._look_at_stream())
+
+    async def _look_at_stream(self) -> None:
+        try:
+            life, state = self._life, await self.history.state()
+        except LogUnavailable:
+            return  # `fault` says so
+        else:
+            self._retained = state.messages
+            if life is not None and life is self._life:
+                life.begins_at(state.first)
+        finally:
+            self._looking = None
