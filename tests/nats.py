@@ -1,4 +1,4 @@
-"""A real nats-server for tests, on loopback: started, stopped, killed, paused and started again over what it has stored; alone or three together.
+"""A real nats-server for tests, on loopback: started, killed, paused and started again over what it has stored, alone or three together.
 
 The law of this module: nothing waits by sleeping. A server is up when it says so in its log; a cluster, when it answers for JetStream.
 """

@@ -1,12 +1,13 @@
 """One life of the connection: nats-py's client from the handshake on, up to its first error.
 
-The law of this module: it is the one place that knows nats-py's insides (2.16; ``tests/unit/eventlog/jetstream/test_client.py`` says when they
-move). From nats-py come what is not worth having twice: finding a server, the handshake, TLS, logging in, the parser, the pings that find a
-dead peer. Three things it does otherwise:
+The law of this module: it is the one place that knows nats-py's insides (2.16; ``tests/unit/eventlog/jetstream/test_client.py`` says when
+they move). From nats-py come what is not worth having twice: finding a server, the handshake, TLS, logging in, the parser, the pings that
+find a dead peer. Three things it does otherwise:
 
-* What is delivered goes straight to its handler, as bytes. (nats-py makes a message of it with its headers parsed, through a queue that drops
-  when full, to a task; that is a third of what an acknowledged publish costs, and a follower must not lose silently.)
-* What is sent goes to the socket, all of one turn of the loop at once. Nothing waits for another connection: a life that ends takes it along.
+* What is delivered goes straight to its handler, as bytes. (nats-py makes a message of it with its headers parsed, through a queue that
+  drops when full, to a task; that is a third of what an acknowledged publish costs, and a follower must not lose silently.)
+* What is sent goes to the socket, all of one turn of the loop at once. Nothing waits for another connection: a life that ends takes it
+  along.
 * A life ends at once. (nats-py would first flush to a peer that no longer reads.)
 """
 
@@ -50,6 +51,10 @@ class Refused(Exception):
 
 class Socket(TcpTransport):
     """nats-py's transport, which can also be ended at once, and says how much waits in it and whether it is encrypted."""
+
+    def __bool__(self) -> bool:
+        """Say that this is a transport, also before it is connected: nats-py would take another."""
+        return True
 
     def abort(self) -> None:
         """End the connection without waiting for the peer."""
@@ -194,7 +199,7 @@ class Client(NatsClient):
         """Take an error of nats-py's: while it connects that is the end of the attempt, not a reason to try the same server again."""
         if not self.is_connected and not self.over.done():
             raise error
-        self.trouble = str(error)
+        self.trouble = str(error).removeprefix("nats: ")
 
     # nats-py's insides, from here on.
 

@@ -1,7 +1,7 @@
 """The connection to NATS, which comes back by itself.
 
-The law of this module: one life after the other, and nothing is carried over. Subscriptions, requests that wait and what was not sent end with
-the life they belong to; whoever needs them in the next one is told that it has begun. Nothing is sent, nor kept for later, in between.
+The law of this module: one life after the other, and nothing is carried over. Subscriptions, requests that wait and what was not sent end
+with the life they belong to; whoever needs them in the next one is told that it has begun. Nothing is sent, nor kept for later, in between.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _logger = logging.getLogger(__name__)
 
 _ATTEMPT: Final = 2.0
 _SHORTEST: Final = 0.5
-"""An attempt to connect to one server takes at most this long (seconds), or its share of the timeout where that is less, but never less than this."""
+"""How long an attempt to connect to one server may take (seconds), at most and at least; between them, its share of the timeout."""
 
 
 class Connection:

@@ -1,9 +1,9 @@
 """One consumer of the stream, from its making to the first doubt.
 
-The law of this module: what it hands on is what the stream has, in order and without a hole that it does not name. A consumer counts what it sends;
-a count that does not follow, a word of its end, or silence are doubts, and a consumer in doubt is left: another takes up where it stood. What is
-sent before it is known to be of the right stream waits, and so does the server, for its flow control is answered only after what came before it
-was handed on.
+The law of this module: what it hands on is what the stream has, in order and without a hole that it does not name. A consumer counts what
+it sends; a count that does not follow, a word of its end, or silence are doubts, and a consumer in doubt is left: another takes up where it
+stood. What is sent before it is known to be of the right stream waits, and so does the server, for its flow control is answered only after
+what came before it was handed on.
 """
 
 from __future__ import annotations

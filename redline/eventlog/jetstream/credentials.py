@@ -1,10 +1,10 @@
 """Who we are to NATS: what a file of credentials and TLS files say.
 
-The law of this module: files are read when a connection is made, so that what was renewed on disk counts from the next one on; what goes wrong
-names the option and the file, and never what stands in it.
+The law of this module: files are read when a connection is made, so that what was renewed on disk counts from the next one on; what goes
+wrong names the option and the file, and never what stands in it.
 
-A creds file (docs.nats.io, "Credential Files") holds a JWT and the seed of an Ed25519 key in base32 (ADR-14); with the seed the server's nonce
-is signed. nats-py could read it, for the price of one more dependency that does what ``cryptography`` does already.
+A creds file (docs.nats.io, "Credential Files") holds a JWT and the seed of an Ed25519 key in base32 (ADR-14); with the seed the server's
+nonce is signed. nats-py could read it, for the price of one more dependency that does what ``cryptography`` does already.
 """
 
 from __future__ import annotations

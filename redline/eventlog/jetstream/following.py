@@ -1,7 +1,8 @@
 """The stream, followed: every message once, in order, from a sequence on, over as many consumers as that takes.
 
-The law of this module: what was handed on is whole up to ``followed``, or the listener was told where it is not. Nobody's consumer is found again:
-each one begins right after what the one before it handed on, and only on the very stream that was followed, which must still have all of that.
+The law of this module: what was handed on is whole up to ``followed``, or the listener was told where it is not. Nobody's consumer is found
+again: each one begins right after what the one before it handed on, and only on the very stream that was followed, which must still have
+all of that.
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ class Following:
         connection.watch(self._changed)
 
     async def start(self, key: bytes, after: int) -> None:
-        """Follow the stream of that key from after a sequence, until :meth:`close`. Raises LogUnavailable where that does not begin in time."""
+        """Follow the stream of that key from after a sequence, until :meth:`close`.
+
+        Raises LogUnavailable where that does not begin in time.
+        """
         await self.close()
         self._key, self.followed = key, after
         self._begun = begun = asyncio.get_running_loop().create_future()
@@ -85,7 +89,10 @@ class Following:
             raise
 
     async def reached(self, seq: int) -> None:
-        """Wait until everything up to ``seq`` was handed over. Raises LogUnavailable after the options' timeout, when lost and when closed."""
+        """Wait until everything up to ``seq`` was handed over.
+
+        Raises LogUnavailable after the options' timeout, when lost and when closed.
+        """
         if seq <= self.followed:
             return
         if self._task is None or self._task.done():

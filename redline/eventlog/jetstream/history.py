@@ -1,7 +1,7 @@
 """What the stream retains, read.
 
-The law of this module: an absence is only believed of the leader. Pages come from whichever replica is asked (batched direct gets, ADR-31), and
-one that lags does not know the newest yet; so where a page ends short, the leader says whether that was the end.
+The law of this module: an absence is only believed of the leader. Pages come from whichever replica is asked (batched direct gets, ADR-31),
+and one that lags does not know the newest yet; so where it has nothing, the leader says whether that is the end.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class History:
         page = await self._direct(subject, from_seq, max_messages, max_bytes)
         if page is not None:
             return page
-        # The replica has no more. Only the leader knows whether there is more; what it has, it gives one at a time: lagging is rare and short.
+        # The replica has no more; only the leader knows whether there is more. It gives one at a time, but lagging is rare and short.
         message = await self._leader({"seq": from_seq, "next_by_subj": subject})
         return [message] if message is not None else []
 

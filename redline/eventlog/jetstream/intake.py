@@ -41,9 +41,10 @@ _AT_ONCE: Final = 32
 
 
 class Jump(NamedTuple):
-    """A hole: the sequences from ``first`` on, up to what comes next."""
+    """A hole: the sequences from ``first`` to before ``following``."""
 
     first: int
+    following: int
 
 
 class Intake:
@@ -108,11 +109,11 @@ class Intake:
             self._lose(None)
             self._go_on(len(self._waiting))
 
-    def on_jump(self, first_missing: int) -> None:
-        """Let what comes wait until it is known whose events are missing from that sequence on."""
+    def on_jump(self, first_missing: int, following: int) -> None:
+        """Let what comes wait until it is known whose events are missing between these sequences."""
         self.holes += 1
         self._ledgers.drop_idle()
-        self._waiting.append(Jump(first_missing))
+        self._waiting.append(Jump(first_missing, following))
         if self._looking is None:
             self._looking = asyncio.get_running_loop().create_task(self._look())
 
@@ -190,7 +191,9 @@ class Intake:
         while self._waiting and (count > 0 or not isinstance(self._waiting[0], Jump)):
             one = self._waiting.popleft()
             count -= 1
-            if not isinstance(one, Jump):
+            if isinstance(one, Jump):
+                self._newest = Sealed(ORIGIN, one.following - 1, 0)
+            else:
                 self._messages -= len(one)
                 self._bytes -= sum(len(message.data) + OVERHEAD for message in one)
                 self._take(one)

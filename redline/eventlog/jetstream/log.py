@@ -97,6 +97,9 @@ class JetStreamLog:
             self._keys.clear()
             follower.lost(None)
         await self._following.start(incarnation.key, incarnation.last)
+        if life.over:
+            msg = "The event log's stream went while it was looked for. Try again in a moment."
+            raise LogUnavailable(msg, retry_after=1)
         self._trouble = None
 
     async def close(self) -> None:
@@ -157,7 +160,7 @@ class JetStreamLog:
         """Learn of a hole in what came."""
         _logger.info("This node was overtaken by eviction: %d positions of the event log were skipped.", following - first_missing)
         if self._life is not None:
-            self._life.intake.on_jump(first_missing)
+            self._life.intake.on_jump(first_missing, following)
 
     def on_lost(self) -> None:
         """Learn that the stream is not the one that was followed."""

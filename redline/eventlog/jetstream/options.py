@@ -36,8 +36,8 @@ _PENDING_BYTES: Final = 64 * 1024 * 1024
 class JetStreamOptions:
     """Where NATS is, who we are there, how the stream is made, and the log's own bounds.
 
-    ``servers`` are ``HOST:PORT``. ``stream`` names the stream and is the first part of its subjects; ``replicas`` and ``storage`` say how it
-    is made. ``timeout`` (seconds) is how long the start waits for NATS, and how long a publish or a read does. ``pending`` events with
+    ``servers`` are ``HOST:PORT``. ``stream`` names the stream and is the first part of its subjects; ``replicas`` and ``storage`` say how
+    it is made. ``timeout`` (seconds) is how long the start waits for NATS, and how long a publish or a read does. ``pending`` events with
     ``pending_bytes`` together may await their acknowledgement; what is beyond is refused as ``over_capacity``. ``tls`` demands TLS (the
     files do too); without it, it is used where the server demands it. A ``user`` without a ``password`` is a token.
     """

@@ -1,8 +1,8 @@
 """Messages on their way into the stream.
 
-The law of this module: order of publishing is order in the stream; each message is answered, refused, or given up in time; and what awaits its
-acknowledgement is bounded, in number and in bytes, also where NATS takes nothing any more. A message whose acknowledgement did not come may be in
-the stream or not: nobody but its idempotency key can tell.
+The law of this module: order of publishing is order in the stream; each message is answered, refused, or given up in time; and what awaits
+its acknowledgement is bounded, in number and in bytes, also where NATS takes nothing any more. A message whose acknowledgement did not come
+may be in the stream or not: nobody but its idempotency key can tell.
 """
 
 from __future__ import annotations
@@ -65,7 +65,10 @@ class _Batch:
 
 
 class Publishing:
-    """What was published and is not yet acknowledged. ``acknowledged`` is the highest sequence that was, ``pending`` how many messages wait."""
+    """What was published and is not yet acknowledged.
+
+    ``acknowledged`` is the highest sequence that was, ``pending`` how many messages wait.
+    """
 
     def __init__(self, connection: Connection, options: JetStreamOptions, clock: Clock) -> None:
         """Take what to publish on, its bounds and where time comes from."""
@@ -174,9 +177,8 @@ class Publishing:
                 self._bytes -= waiting[2]
 
     def _late(self) -> LogUnavailable:
-        return LogUnavailable(
-            f"The event log did not acknowledge the event within {self._timeout:g} s; it may have been appended or not. Try again with its key."
-        )
+        late = f"The event log did not acknowledge the event within {self._timeout:g} s"
+        return LogUnavailable(f"{late}; it may have been appended or not. Try again with its key.")
 
     def _changed(self) -> None:
         """Give up what waited in a life of the connection that has ended: its acknowledgements cannot come any more."""

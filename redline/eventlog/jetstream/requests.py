@@ -1,7 +1,8 @@
 """Requests to JetStream, and their answers.
 
-The law of this module: a request is answered, refused, or over in time; one that waited when its connection's life ended is over at once, for
-its answer cannot come any more. The API's subjects and errors are those of docs.nats.io, "JetStream wire API", and ADR-31 for direct gets.
+The law of this module: a request is answered, refused, or over in time; one that waited when its connection's life ended is over at once,
+for its answer cannot come any more. The API's subjects and errors are those of docs.nats.io, "JetStream wire API", and ADR-31 for direct
+gets.
 """
 
 from __future__ import annotations

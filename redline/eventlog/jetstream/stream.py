@@ -1,8 +1,8 @@
 """The stream: made where it is missing, judged where it is there, never changed.
 
-The law of this module: what another has set up is his. A setting that would break a promise of the log stops the start, in a line that says what
-it is, what it must be and how to get there; a bound that merely differs is warned of, and counts. Two nodes that make the stream at once get
-the same one: the second takes the first one's, with its key.
+The law of this module: what another has set up is his. A setting that would break a promise of the log stops the start, in a line that says
+what it is, what it must be and how to get there; a bound that merely differs is warned of, and counts. Two nodes that make the stream at
+once get the same one: the second takes the first one's, with its key.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ _KEY_BYTES: Final = 32
 _NANO: Final = 1_000_000_000
 _NO_SUCH_STREAM: Final = 10059
 _NAME_IN_USE: Final = 10058
+_REPLICAS_ALONE: Final = 10074
+_UNAVAILABLE: Final = 500
+_HOPELESS: Final = {10028, 10047, _REPLICAS_ALONE}
+"""Refusals that no waiting mends, though their code says so: not enough memory or disk for the stream, more replicas than servers."""
 _SHORTEST: Final = 0.1
 """The shortest duplicate window that JetStream takes (seconds)."""
 
@@ -69,7 +73,7 @@ async def ensure(connection: Connection, options: JetStreamOptions, retention: R
             if error.err_code != _NAME_IN_USE:  # else: another node was faster, and its settings and key count
                 if error.code >= _UNAVAILABLE and error.err_code not in _HOPELESS:
                     raise LogUnavailable(f"JetStream cannot make the stream now: {error}. Try again shortly.") from None  # noqa: EM102, TRY003
-                raise StartupError(_line(options.stream, f"JetStream does not make it: {error}; {_way_out(error)}")) from None  # noqa: EM102
+                raise StartupError(_line(options.stream, f"JetStream does not make it: {error}; {_way_out(error)}")) from None
         info = await _info(connection, options.stream)
     if info is None:
         raise LogUnavailable(f"The stream {options.stream} is gone again. Try again shortly.")  # noqa: EM102, TRY003 - one line
@@ -150,11 +154,6 @@ def _key(config: Mapping[str, Any]) -> bytes | None:
     return key if len(key) == _KEY_BYTES and metadata.get(VERSION_NAME) == VERSION else None
 
 
-_UNAVAILABLE: Final = 500
-_HOPELESS: Final = {10047, 10028, 10074, 10052, 10053}
-"""Refusals that no waiting mends: no store, not enough of it, more replicas than servers."""
-
-
 def _way_out(error: ApiError) -> str:
     if error.err_code == _REPLICAS_ALONE or "replicas" in str(error):
         return "set the option replicas to no more than there are servers in the cluster"
@@ -163,9 +162,6 @@ def _way_out(error: ApiError) -> str:
     if "overlap" in str(error):
         return "name a stream (option stream) whose subjects no other stream has"
     return "see the server's log"
-
-
-_REPLICAS_ALONE: Final = 10074
 
 
 def _line(name: str, what: str) -> str:

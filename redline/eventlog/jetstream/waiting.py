@@ -1,6 +1,7 @@
 """Waiting, on the service's clock.
 
-The law of this module: whoever waits for NATS waits no longer than it said, and by :mod:`redline.clock`, so that tests can say what time it is.
+The law of this module: whoever waits for NATS waits no longer than it said, and by :mod:`redline.clock`, so that tests can say what time it
+is.
 """
 
 from __future__ import annotations

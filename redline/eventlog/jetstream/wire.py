@@ -84,7 +84,7 @@ def header(headers: bytes, name: bytes) -> str | None:
 def delivery(reply: bytes) -> Delivery:
     """Read the subject that a consumer's message would be acknowledged on. Raises ``ValueError`` for any other."""
     tokens = reply.split(b".")
-    # $JS.ACK.<stream>.<consumer>.<delivered>.<seq>.<consumer seq>.<nanoseconds>.<pending>, and with a domain and an account before the stream.
+    # $JS.ACK.<stream>.<consumer>.<delivered>.<seq>.<consumer seq>.<ns>.<pending>; with a domain and an account before the stream, two more.
     at = 5 if len(tokens) == _DOMAINLESS_TOKENS else 7
     if len(tokens) < at + 4 or tokens[1] != b"ACK":
         msg = "not the subject of an acknowledgement"
@@ -93,5 +93,5 @@ def delivery(reply: bytes) -> Delivery:
 
 
 def seconds(nanoseconds: int) -> float:
-    """Return nanoseconds as seconds, what is finer than a microsecond cut off: as :func:`redline.clock.parse_rfc3339` reads the same moment."""
+    """Return nanoseconds as seconds, cut to microseconds: as :func:`redline.clock.parse_rfc3339` reads the same moment."""
     return nanoseconds // 1000 / 1_000_000

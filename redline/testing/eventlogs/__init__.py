@@ -8,8 +8,9 @@ A log's author subclasses it and says how to make one; pytest (with anyio's plug
             return lambda retention, clock: MyLog(tmp_path / "log", retention, clock)
 
 The law of this package: nothing in it knows a log. It waits for a follower where a log may tell it later, and asks of what was acknowledged
-only what a log on many machines can keep as well. A log whose time is not the clock's (a server's, say) takes :class:`EventLogCore`; one
-that keeps its history when it is closed adds :class:`KeepsHistory`, whose factory opens the same history again.
+only what a log on many machines can keep as well. A log whose time is not the clock's and whose history is not this process's alone (a
+server's, say) takes :class:`EventLogCore`, all others :class:`EventLogSuite`. To those that keep their history when they are closed,
+:class:`Survives` and :class:`KeepsHistory` go with the one and the other; their factory opens the same history again.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from redline.testing.clock import ManualClock
+from redline.testing.eventlogs.alone import Alone
 from redline.testing.eventlogs.cursors import Cursors
-from redline.testing.eventlogs.durable import KeepsHistory
+from redline.testing.eventlogs.durable import KeepsHistory, Survives
 from redline.testing.eventlogs.ending import Ending
 from redline.testing.eventlogs.keys import Keys
 from redline.testing.eventlogs.kit import Factory, Following
@@ -32,11 +34,11 @@ from redline.testing.eventlogs.timed import Timed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["EventLogCore", "EventLogSuite", "Factory", "Following", "KeepsHistory"]
+__all__ = ["EventLogCore", "EventLogSuite", "Factory", "Following", "KeepsHistory", "Survives"]
 
 
 class EventLogCore(Order, Bounded, Cursors, Keys, Ending):
-    """Everything but what time does."""
+    """Everything but what time does, and what only a log by itself can do."""
 
     pytestmark = pytest.mark.anyio
 
@@ -63,5 +65,5 @@ class EventLogCore(Order, Bounded, Cursors, Keys, Ending):
         raise NotImplementedError(msg)
 
 
-class EventLogSuite(EventLogCore, Timed, Model):
+class EventLogSuite(EventLogCore, Alone, Timed, Model):
     """All that a log promises."""

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from redline.testing.clock import ManualClock
 
 
-class KeepsHistory:
-    """What survives a close; the ``factory``, asked again, makes a log of the same history."""
+class Survives:
+    """What survives a close, wherever the history is kept; the ``factory``, asked again, makes a log of the same history."""
 
     async def test_history_and_ids_survive(self, factory: Factory, clock: ManualClock) -> None:
         kept: list[object] = []
@@ -24,14 +24,6 @@ class KeepsHistory:
                 await following.append(*[draft(b"%d" % (life * 10 + n), key=f"{life}/{n}") for n in range(3)], draft(org=GLOBEX))
                 kept = [list(record) for record in await following.records()]
         assert len(kept) == 12
-
-    async def test_each_life_gives_ids_of_its_own(self, factory: Factory, clock: ManualClock) -> None:
-        epochs: list[str] = []
-        for _ in range(4):
-            async with Following.of(factory, clock) as following:
-                ids = await following.append(draft(), draft())
-                epochs += {parsed(event_id).epoch for event_id in ids}
-        assert len(set(epochs)) == 4
 
     async def test_a_cursor_of_an_earlier_life_resumes_exactly(self, factory: Factory, clock: ManualClock) -> None:
         ids: list[str] = []
@@ -68,6 +60,37 @@ class KeepsHistory:
             mark = await following.log.locate(ACME, parsed(start.id))
             assert mark == start
             assert await following.ids(after=mark.position) == ids
+
+    async def test_what_was_evicted_in_an_earlier_life_stays_so(self, factory: Factory, clock: ManualClock) -> None:
+        keep = Retention(events=4)
+        ids: list[str] = []
+        for life in range(3):
+            async with Following.of(factory, clock, keep) as following:
+                assert await following.ids() == ids[-4:]
+                for event_id in ids[:-5]:
+                    mark = await following.log.locate(ACME, parsed(event_id))
+                    assert mark is None or mark.position < (await following.log.bounds(ACME)).floor.position
+                ids += await following.append(*[draft() for _ in range(9 - life)])
+
+    async def test_a_key_of_an_earlier_life_is_known(self, factory: Factory, clock: ManualClock) -> None:
+        async with Following.of(factory, clock) as following:
+            (first,) = await following.append(draft(b"1", key="k"))
+        async with Following.of(factory, clock) as following:
+            assert await following.answer(draft(b"1", key="k")) == Appended(first, duplicate=True)
+            assert isinstance(await following.answer(draft(b"other", key="k")), IdempotencyConflict)
+            assert await following.ids() == [first]
+
+
+class KeepsHistory(Survives):
+    """What a log promises besides that goes by this process's clock, and holds its history to this process's bounds."""
+
+    async def test_each_life_gives_ids_of_its_own(self, factory: Factory, clock: ManualClock) -> None:
+        epochs: list[str] = []
+        for _ in range(4):
+            async with Following.of(factory, clock) as following:
+                ids = await following.append(draft(), draft())
+                epochs += {parsed(event_id).epoch for event_id in ids}
+        assert len(set(epochs)) == 4
 
     async def test_keys_survive_for_the_rest_of_their_window(self, factory: Factory, clock: ManualClock) -> None:
         keep = Retention(key_seconds=60)

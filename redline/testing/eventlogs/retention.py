@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Bounded:
-    """Bounds by events and bytes, and the gap that eviction makes."""
+    """The bound by events, and the gap that eviction makes."""
 
     @pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 17])
     async def test_no_more_events_are_kept_than_said(self, factory: Factory, clock: ManualClock, count: int) -> None:
@@ -25,15 +25,6 @@ class Bounded:
             assert await following.ids() == ids[-5:]
             assert bounds.oldest == (ids[-5:][0] if ids else None)
             assert bounds.head.id == (ids[-1] if ids else bounds.floor.id)
-
-    async def test_an_orgs_bytes_are_bounded_but_the_newest_stays(self, factory: Factory, clock: ManualClock) -> None:
-        async with Following.of(factory, clock, Retention(bytes=10_000)) as following:
-            ids = await following.append(*[draft(b"x" * 3000) for _ in range(6)])
-            kept = await following.ids()
-            assert 1 <= len(kept) <= 3
-            assert kept == ids[-len(kept) :]
-            large = await following.append(draft(b"x" * 50_000))
-            assert await following.ids() == large
 
     async def test_reading_below_the_floor_fails_and_from_it_does_not(self, factory: Factory, clock: ManualClock) -> None:
         async with Following.of(factory, clock, Retention(events=3)) as following:

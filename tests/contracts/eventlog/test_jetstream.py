@@ -1,0 +1,45 @@
+"""The log on JetStream keeps the contract, over a real server."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from redline.clock import SystemClock
+from redline.testing.eventlogs import EventLogCore, Factory, Survives
+from tests.contracts.eventlog.jetstreams import Stream
+from tests.nats import NatsServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from redline.clock import Clock
+    from redline.eventlog.jetstream.log import JetStreamLog
+    from redline.eventlog.retention import Retention
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """Return a server for all tests of this module."""
+    server = NatsServer(tmp_path_factory.mktemp("nats")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def stream(server: NatsServer) -> AsyncIterator[Stream]:
+    """Return a stream that is no other test's."""
+    stream = Stream(server.url)
+    yield stream
+    await stream.delete()
+
+
+class TestJetStream(EventLogCore, Survives):
+    @pytest.fixture
+    def factory(self, stream: Stream) -> Factory:
+        def make(retention: Retention, clock: Clock) -> JetStreamLog:
+            return stream.log(retention)  # the time is the server's
+
+        return make
