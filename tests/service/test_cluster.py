@@ -58,7 +58,7 @@ def test_nats_takes_the_file_and_wants_to_be_told_where_to_store(tmp_path: Path)
 
 
 def test_what_is_left_to_the_reader_is_taken_as_it_stands(tmp_path: Path) -> None:
-    """Take the signs away from before the cluster, the user and his rights. (TLS wants files that are not here.)"""
+    """Take the signs away from before the cluster, the user and his rights. TLS wants files that are not here."""
     text = re.sub(r"^#(?=[ a-z}])(?! )", "", CONF.read_text().partition("\n# Redline's URL then says ?tls")[0], flags=re.MULTILINE)
     text = re.sub(r"^#(?=    )", "", text, flags=re.MULTILINE)
     assert {"cluster {", "authorization {", "server_name: nats-1 # <- yours: another on each server"} <= set(text.splitlines())
@@ -139,7 +139,7 @@ async def test_the_script_starts_all_and_ends_all(tmp_path: Path) -> None:
         for port in (nats, nats + 1, nats + 2, redline, redline + 1):
             with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
                 pass
-    assert set(os.listdir(tmp_path)) == {f"nats-{n}{end}" for n in range(3) for end in ("", ".log")}
+    assert {path.name for path in tmp_path.iterdir()} == {f"nats-{n}{end}" for n in range(3) for end in ("", ".log")}
 
 
 async def test_the_plain_commands_do_the_same(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ class JetStreamLog:
         self._connection = Connection(options, clock)
         self._following = Following(self._connection, options, clock, self)
         self.history = History(self._connection, options)
-        self._appending = Appending(Publishing(self._connection, options, clock), self._keys)
+        publishing = Publishing(self._connection, options, clock)
+        self._appending = Appending(publishing, self._keys)
         self._life: Life | None = None
         self._trouble: str | None = "the event log is not open"
         self._renewing: asyncio.Task[None] | None = None
@@ -66,7 +67,10 @@ class JetStreamLog:
         self._timer: Timer | None = None
         self._closing: asyncio.Task[None] | None = None
         self._retained = self._behind = 0
+        self._reconnects = 0
+        self._connection.watch(self._count_reconnects)
         metrics.orgs.set_function(lambda: len(self._ledgers))
+        metrics.log_pending.set_function(lambda: publishing.pending)
         metrics.log_events.set_function(lambda: self._retained)
 
     # Its life.
@@ -139,6 +143,10 @@ class JetStreamLog:
     def fault(self) -> str | None:
         """Say why the log cannot be used now."""
         return self._trouble or self._connection.fault or self._following.fault
+
+    def _count_reconnects(self) -> None:
+        before, self._reconnects = self._reconnects, self._connection.reconnects
+        self._metrics.log_reconnects.inc(self._reconnects - before)
 
     def _opened(self) -> Life:
         if self._life is None or self._life.over or self._trouble is not None:
