@@ -13,6 +13,7 @@ from redline.cli.options import Config, settings_of
 from redline.cli.outcome import complain, fail, printable
 from redline.cli.plugins import survey_plugins, table
 from redline.errors import StartupError
+from redline.logs import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,7 @@ def check(config: Config = None) -> None:
     if faults or settings is None:
         fail("\n".join(" ".join(fault.split("\n")) for fault in faults))
     source = "the environment" if config is None else f"{config} and the environment"
-    typer.echo(printable(f"settings  from {source}: {settings.host}:{settings.port}, {settings.eventlog}"))
+    typer.echo(printable(f"settings  from {source}: {settings.host}:{settings.port}, {redact(settings.eventlog)}"))
     typer.echo(f"keys      {len(keys)} ({', '.join(sorted(set(keys)))})")
     typer.echo(f"kinds     {len(plugins.kinds)}")
     typer.echo("All is well: redline serve would start, if its event log opens and its port is free.")

@@ -1,7 +1,7 @@
 """From the setting to the log: which log a URL names.
 
-The law of this module: a log is chosen by its URL's scheme. Two come along; any other is a third party's, found by its entry point, and one
-that cannot be used stops the start with a line that names the setting and who is at fault. Nothing is opened here.
+The law of this module: a log is chosen by its URL's scheme. Three come along; any other is a third party's, found by its entry point, and
+one that cannot be used stops the start with a line that names the setting and who is at fault. Nothing is opened here.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from redline.discovery import installed, reason, survey
 from redline.errors import StartupError
+from redline.eventlog.jetstream.options import parse_options as parse_nats
 from redline.eventlog.memory import MemoryLog
 from redline.eventlog.sqlite.options import parse_options
 from redline.eventlog.urls import SETTING, check_memory
@@ -44,10 +45,8 @@ def open_log(url: str, retention: Retention, clock: Clock, metrics: Metrics, sou
 
 
 def _factory(scheme: str, source: EntryPointSource) -> LogFactory:
-    if scheme == "memory":
-        return _memory
-    if scheme == "sqlite":
-        return _sqlite
+    if (ours := {"memory": _memory, "sqlite": _sqlite, "nats": _nats}.get(scheme)) is not None:
+        return ours
     found, faults = survey(GROUP, lambda group: [point for point in source(group) if point.group == group and point.name == scheme])
     if faults:
         raise StartupError(f"{SETTING}: {'; '.join(map(str, faults))}") from faults[0].error  # noqa: EM102, TRY003 - one line
@@ -55,7 +54,8 @@ def _factory(scheme: str, source: EntryPointSource) -> LogFactory:
         msg = f"{SETTING}: {scheme}:// is brought by {' and by '.join(one.owner for one in found)}; remove one"
         raise StartupError(msg)
     if not found:
-        msg = f"{SETTING}: no installed package brings {scheme}:// (entry-point group {GROUP}); it takes memory:// or sqlite:///PATH"
+        taken = "memory://, sqlite:///PATH or nats://HOST:PORT"
+        msg = f"{SETTING}: no installed package brings {scheme}:// (entry-point group {GROUP}); it takes {taken}"
         raise StartupError(msg)
     if not callable(found[0].obj):
         msg = f"{SETTING}: {found[0].owner}: it leads to {type(found[0].obj).__name__}, which is no log's factory"
@@ -83,3 +83,9 @@ def _sqlite(url: str, retention: Retention, clock: Clock, metrics: Metrics) -> E
     from redline.eventlog.sqlite.log import SqliteLog  # noqa: PLC0415 - who keeps events in memory needs no sqlite3
 
     return SqliteLog(parse_options(url), retention, clock, metrics)
+
+
+def _nats(url: str, retention: Retention, clock: Clock, metrics: Metrics) -> EventLog:
+    from redline.eventlog.jetstream.log import JetStreamLog  # noqa: PLC0415 - who keeps events on one machine needs no NATS
+
+    return JetStreamLog(parse_nats(url), retention, clock, metrics)

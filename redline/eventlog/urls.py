@@ -17,3 +17,8 @@ def check_memory(url: str) -> None:
     if url != MEMORY:
         msg = "it takes memory:// (history in this process, gone when it stops), alone and without options"
         raise ValueError(msg)
+
+
+def is_shared(url: str) -> bool:
+    """Tell whether the log of this URL is one that several processes may use at once. Of a third party's that is not known."""
+    return url.startswith("nats://")

@@ -165,7 +165,8 @@ class Settings(BaseSettings, _Group):
     log_level: Level = Field(default="INFO", description=f"What is logged: {', '.join(LEVELS)}.")
     eventlog: EventLog = Field(
         default="memory://",
-        description="Where events are kept: memory:// is this process, sqlite:///PATH a file (four slashes for a path from the root).",
+        description="Where events are kept: memory:// is this process, sqlite:///PATH a file (four slashes for a path from the root), "
+        "nats://HOST:PORT a stream that several nodes share.",
     )
     plugins_path: Annotated[tuple[Path, ...], Takes("a list of folders")] = Field(
         default=(), description="Folders that pip install --target filled, whose plugins count besides those of the environment."

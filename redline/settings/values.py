@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
+from redline.eventlog.jetstream.options import parse_options as parse_nats
 from redline.eventlog.sqlite.options import parse_options
 from redline.eventlog.urls import check_memory
 
@@ -56,18 +57,17 @@ def _secret(value: SecretStr) -> SecretStr:
 
 
 def _eventlog(value: str) -> str:
-    """Judge the two logs that come along; what else is installed shows when the log is made."""
+    """Judge the three logs that come along; what else is installed shows when the log is made."""
     match = _SCHEME.match(value)
     if match is None:
-        msg = "it takes memory://, sqlite:///PATH, or the URL of an installed package's log"
-        raise ValueError(msg)
-    if match["scheme"] == "nats":
-        msg = "nats:// is not in this version yet; it takes memory:// or sqlite:///PATH"
+        msg = "it takes memory://, sqlite:///PATH, nats://HOST:PORT, or the URL of an installed package's log"
         raise ValueError(msg)
     if match["scheme"] == "memory":
         check_memory(value)
     elif match["scheme"] == "sqlite":
         parse_options(value)
+    elif match["scheme"] == "nats":
+        parse_nats(value)
     return value
 
 

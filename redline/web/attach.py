@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redline.discovery import installed
 from redline.errors import StartupError
+from redline.eventlog.urls import is_shared
 from redline.settings import load_settings
 from redline.web.app import build_service, routes_of, run_with
 from redline.web.guest import mount
@@ -62,7 +63,7 @@ def attach(  # noqa: PLR0913 - the last three are create_app's, for tests and sp
     shutdown and the bounds of heads and backlog are the application's own; bodies are held to the narrower of both.
 
     Raises :class:`~redline.errors.StartupError` for settings, keys and plugins at fault, and, when ``app`` runs, for more than one worker
-    process; ``ValueError`` for a prefix that is none or a second Redline.
+    process where they share no log; ``ValueError`` for a prefix that is none or a second Redline.
     """
     if not _PREFIX.fullmatch(url_prefix):
         msg = "url_prefix: it takes a path as /redline, without a slash at its end"
@@ -84,7 +85,8 @@ def attach(  # noqa: PLR0913 - the last three are create_app's, for tests and sp
     attached = Attached(InProcessPublisher(service.publisher, service.metrics), service)
     routes = routes_of(service)
     mount(app, (*routes.api, *routes.operations) if url_prefix else routes.api, url_prefix, settings.limits.body_bytes)
-    app.register_listener(_refuse_workers, "main_process_start")
+    if log is not None or not is_shared(settings.eventlog):
+        app.register_listener(_refuse_workers, "main_process_start")
     run_with(app, service)
     # After the service's own: events are taken from when it runs until it stops.
     app.register_listener(lambda _: attached.publisher.opened(), "before_server_start")
@@ -98,7 +100,8 @@ async def _refuse_workers(app: Sanic[Any, Any]) -> None:
     if app.state.workers > 1:
         msg = (
             f"{app.name} would run with {app.state.workers} worker processes, and Redline keeps its history and its streams in one: what "
-            "one worker publishes, the streams of the others would never see. Run it with workers=1 (or single_process=True), without fast"
+            "one worker publishes, the streams of the others would never see. Run it with workers=1 (or single_process=True), without "
+            "fast, or give them a log that they share (REDLINE_EVENTLOG=nats://HOST:PORT)"
         )
         raise StartupError(msg)
 

@@ -53,7 +53,9 @@ class Appending:
         if life.over:
             gone = LogUnavailable("The event log was made anew while this was appended. Publish it again.", retry_after=1)
             acks = [ack if isinstance(ack, RedlineError) else gone for ack in acks]
-        fresh = [(index, one, ack.seq) for index, one, ack in zip(sent, encoded, acks, strict=True) if _is_new(ack)]
+        fresh = [
+            (index, one, ack.seq) for index, one, ack in zip(sent, encoded, acks, strict=True) if isinstance(ack, Ack) and not ack.duplicate
+        ]
         ids = life.sealer.ids_of((drafts[index].envelope.org, EVENT, seq, check_of(one.nonce)) for index, one, seq in fresh)
         for (index, _, seq), event_id in zip(fresh, ids, strict=True):
             life.acknowledged(seq)
@@ -112,7 +114,3 @@ class Appending:
             life.acknowledged(seq)
         # Where it was evicted within the window, nothing can be compared any more; what a retry names is most likely what it was.
         return Appended(life.sealer.id_of(org, EVENT, seq, check_of(one.nonce)), duplicate=True)
-
-
-def _is_new(ack: Ack | RedlineError) -> bool:
-    return isinstance(ack, Ack) and not ack.duplicate

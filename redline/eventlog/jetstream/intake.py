@@ -1,8 +1,8 @@
 """What comes from the stream, on its way to who reads here.
 
-The law of this module: an org's events are told in order, and after a hole nothing is told of an org before it is known that the hole was not
-in its events. (A node that lags is overtaken by eviction: the stream goes on at a later sequence, and what is missing may have been anybody's.)
-What has to wait for that has a bound; beyond it this node says that it has lost its place in all orgs, and goes on.
+The law of this module: an org's events are told in order, and after a hole nothing is told of an org before it is known that the hole was
+not in its events. (A node that lags is overtaken by eviction: the stream goes on at a later sequence, and what is missing may have been
+anybody's.) What has to wait for that has a bound; beyond it this node says that it has lost its place in all orgs, and goes on.
 """
 
 from __future__ import annotations

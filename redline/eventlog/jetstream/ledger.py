@@ -1,11 +1,11 @@
 """What is known of one org: of everything that the stream retains, where it stands.
 
-The law of this module: it is pure, and never claims more than is so. It is read from the stream once and then follows it, and lets go of what
-the stream lets go of by its own rules: beyond so many events, and beyond an age. So a node knows, without asking, where each of an org's ids
-stands, however many clients come back at once.
+The law of this module: it is pure, and never claims more than is so. It is read from the stream once and then follows it, and lets go of
+what the stream lets go of by its own rules: beyond so many events, and beyond an age. So a node knows, without asking, where each of an
+org's ids stands, however many clients come back at once.
 
-The org's places are its events' sequences. ``low`` is the lowest place after which nothing is missing: that of the event which went last, or,
-where the org has never had more than fits, wherever the stream itself begins.
+The org's places are its events' sequences. ``low`` is the lowest place after which nothing is missing: that of the event which went last,
+or, where the org has never had more than fits, wherever the stream itself begins.
 """
 
 from __future__ import annotations
@@ -97,9 +97,9 @@ class Ledger:
 
     def extend(self, later: Ledger) -> None:
         """Add what another ledger of the same org was told meanwhile."""
-        for index in range(later._start, len(later._seqs)):  # noqa: SLF001 - of the same class
-            self.append(later._seqs[index], later._checks[index], later._sizes[index], later._times[index])  # noqa: SLF001 - as above
-        for seq in later._voids:  # noqa: SLF001 - as above
+        for index in range(later._start, len(later._seqs)):
+            self.append(later._seqs[index], later._checks[index], later._sizes[index], later._times[index])
+        for seq in later._voids:
             self.void(seq)
 
     # What is there.
@@ -129,7 +129,7 @@ class Ledger:
         """Return what the id of the oldest retained event says."""
         return Sealed(EVENT, self._seqs[self._start], self._checks[self._start]) if len(self) else None
 
-    def place(self, sealed: Sealed) -> int | None:
+    def place(self, sealed: Sealed) -> int | None:  # noqa: PLR0911 - each is a case of its own
         """Return the position that an id of this org names; below ``low`` where its event went; None where it is no place of this stream.
 
         Only for what is not newer than the stream was followed: an id of what comes later would look like one of what never was.
@@ -141,7 +141,7 @@ class Ledger:
             # Nothing was retained at that sequence: what is, came later, or this is another stream's.
             if index > self._start or there:
                 return None
-            return self.low if seq >= self.low else seq
+            return min(self.low, seq)
         if there:
             if self._checks[index] != check:
                 return None

@@ -1,7 +1,7 @@
 """One stream, for as long as it is there: what of it can be seen from this node.
 
-The law of this module: what is answered here was so at a moment after the question, and holds all that this node had answered for by then. A
-place beyond what this node has come to is asked of the leader; nothing else that is asked of a known org is asked of anybody.
+The law of this module: what is answered here was so at a moment after the question, and holds all that this node had answered for by then.
+A place beyond what this node has come to is asked of the leader; nothing else that is asked of a known org is asked of anybody.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ class Life:
         metrics: Metrics,
         timeout: float,
     ) -> None:
-        """Take which stream, how to ask and follow it, who is told, where time comes from, where to count, and how long to wait (seconds)."""
+        """Take which stream, how to ask and follow it, who is told, where time comes from and where to count.
+
+        ``timeout`` is how long to wait for this node to catch up (seconds).
+        """
         self.key = incarnation.key
         self.stream = incarnation.name
         self.history = history

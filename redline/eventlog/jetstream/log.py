@@ -1,8 +1,8 @@
 """The event log on JetStream, as the rest of Redline sees it.
 
-The law of this module: an event is answered for when the stream's quorum has it, and seen when it comes back from the stream, as every node
-sees it. While the stream is not what this node knows (gone, or another of its name), nothing is answered at all; when it is found again, who
-reads here is told that this node has lost its place.
+The law of this module: an event is answered for when the stream's quorum has it, and seen when it comes back from the stream, as every
+node sees it. While the stream is not what this node knows (gone, or another of its name), nothing is answered at all; when it is found
+again, who reads here is told that this node has lost its place.
 """
 
 from __future__ import annotations
@@ -92,9 +92,7 @@ class JetStreamLog:
     async def _find(self, follower: Follower) -> None:
         """Find the stream, or make it, and follow it from its head. Raises ``LogUnavailable`` or ``StartupError``."""
         incarnation = await ensure(self._connection, self._options, self._retention)
-        life = Life(
-            incarnation, self.history, self._following, self._ledgers, follower, self._clock, self._metrics, self._options.timeout
-        )
+        life = Life(incarnation, self.history, self._following, self._ledgers, follower, self._clock, self._metrics, self._options.timeout)
         await life.begin(incarnation.last)
         before, self._life = self._life, life
         if before is not None:
@@ -176,7 +174,9 @@ class JetStreamLog:
             return
         self._life.end()
         self._trouble = "the event log's stream is gone, or is another one; it is looked for"
-        _logger.error("The stream %s is not the one that this node followed. It is looked for, and made anew where it is gone.", self._life.stream)
+        _logger.error(
+            "The stream %s is not the one that was followed. It is looked for, and made anew where it is gone.", self._life.stream
+        )
         if self._renewing is None:
             self._renewing = asyncio.get_running_loop().create_task(self._renew())
 

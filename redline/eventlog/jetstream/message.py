@@ -1,8 +1,8 @@
 """An event as a message of the stream.
 
-The law of this module: it is pure, and what it reads may be anybody's: whoever may publish to the stream can put anything there, and that is
-an event only if it is one in every part. A message is one line of JSON, ``[version, nonce, kind, at, scope]``, and after it the data as it
-is: headers of NATS would cost more than the line does, and tell nothing that it does not.
+The law of this module: it is pure, and what it reads may be anybody's: whoever may publish to the stream can put anything there, and that
+is an event only if it is one in every part. A message is one line of JSON, ``[version, nonce, kind, at, scope]``, and after it the data as
+it is: headers of NATS would cost more than the line does, and tell nothing that it does not.
 
 The nonce says which event this is, so that a position that was given twice (by a stream restored from a backup) is seen to be another's. It
 is by chance, or, under an idempotency key, the digest of all that a retry must have in common with the first: so it is also what a

@@ -65,8 +65,8 @@ class Reader:
         """Say once of each sort that a message is no event."""
         if type(error) not in self._strange:
             self._strange.add(type(error))
-            hint = "bring this node up to date" if isinstance(error, LaterVersionError) else "let nothing but Redline publish there"
-            _logger.error("Message %d of the stream %s is no event, and is passed over: %s. %s.", seq, self.stream, error, hint.capitalize())
+            hint = "Bring this node up to date" if isinstance(error, LaterVersionError) else "Let nothing but Redline publish there"
+            _logger.error("Message %d of the stream %s is no event, and is passed over: %s. %s.", seq, self.stream, error, hint)
 
     async def stands(self, seq: int) -> int:
         """Return the check of whichever message stands at a sequence of the stream, whoever's it is; 0 where none does."""
@@ -101,16 +101,20 @@ class Reader:
             for event_id, (message, (_, envelope)) in zip(ids, understood, strict=True)
         ]
 
-    async def ledger(self, org: OrgId, origin: Callable[[], Sealed], reached: Callable[[int], Awaitable[None]]) -> tuple[Ledger, list[Record]]:
+    async def ledger(
+        self, org: OrgId, origin: Callable[[], Sealed], reached: Callable[[int], Awaitable[None]]
+    ) -> tuple[Ledger, list[Record]]:
         """Read an org's ledger, and return it with the newest of its events.
 
-        ``origin`` says where the stream was followed to, ``reached`` waits until it was followed to a sequence. What is told meanwhile is the
-        caller's to add.
+        ``origin`` says where the stream was followed to, ``reached`` waits until it was followed to a sequence. What is told meanwhile is
+        the caller's to add.
         """
         async with self._turns:
             return await self._ledger(org, origin, reached)
 
-    async def _ledger(self, org: OrgId, origin: Callable[[], Sealed], reached: Callable[[int], Awaitable[None]]) -> tuple[Ledger, list[Record]]:
+    async def _ledger(
+        self, org: OrgId, origin: Callable[[], Sealed], reached: Callable[[int], Awaitable[None]]
+    ) -> tuple[Ledger, list[Record]]:
         subject = subject_of(self.stream, org)
         ledger, kept = Ledger(self.per_org, Sealed(ORIGIN, 0, 0)), deque[tuple["Message", tuple[int, "Envelope"]]]()
         newest = await self.history.last(subject)

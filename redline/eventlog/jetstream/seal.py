@@ -2,7 +2,8 @@
 
 The law of this module: an id tells nothing, and of all texts only those are ids that were given for this stream and this org. JetStream's
 sequences are the whole stream's: an org that saw them would see how much all others publish. So what an id says is encrypted, as one block,
-under a key that the stream's own metadata hold: all nodes give the same ids, and a stream that was deleted and made anew knows none of before.
+under a key that the stream's own metadata hold: all nodes give the same ids, and a stream that was deleted and made anew knows none of
+before.
 
 The block: the sequence (48 bits) | what the place is (2) | which event stands there (30, of its nonce) | whose it is (48, of the org). An
 id that was made up decrypts to anything, and fits its org once in 2 to the 48th. Its text is 72 bits as 12 characters, ``-``, and 56 bits as
@@ -28,7 +29,7 @@ EVENT: Final = 1
 BEFORE: Final = 2
 """Right before the event of that sequence."""
 ORIGIN: Final = 3
-"""At that sequence, where nothing of the org is retained; the check is that of whichever message stands there, 0 where that is not known."""
+"""At that sequence, where nothing of the org is retained; the check is that of whichever message stands there, 0 where it is not known."""
 
 _BLOCK: Final = 16
 _TEXT_BYTES: Final = 9
