@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.nats import NatsServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def pytest_configure() -> None:
@@ -19,6 +25,16 @@ def pytest_configure() -> None:
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """Run async tests as the service runs: on asyncio over uvloop."""
     return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(scope="session")
+def nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the URL of a nats-server that all tests share: each has a stream of its own, and none harms the server."""
+    server = NatsServer(tmp_path_factory.mktemp("nats"))
+    try:
+        yield server.start().url
+    finally:
+        server.kill()
 
 
 def require_tool(name: str) -> str:

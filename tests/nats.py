@@ -41,15 +41,18 @@ def free_ports(count: int) -> list[int]:
 class NatsServer:
     """A server with JetStream, its configuration and its store in a folder of its own.
 
-    ``more`` are further lines of its configuration. All that is started here is stopped by :meth:`stop` or :meth:`kill`.
+    ``more`` are further lines of its configuration, ``file_bytes`` what its store may hold. What is started is stopped by :meth:`stop` or :meth:`kill`.
     """
 
-    def __init__(self, folder: Path, *, more: Sequence[str] = (), name: str = "n1", port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, more: Sequence[str] = (), name: str = "n1", port: int | None = None, file_bytes: str = "1GB"
+    ) -> None:
         self.folder = folder
         self.name = name
         self.port = port or free_ports(1)[0]
         self.lines: list[bytes] = []
         self._more = more
+        self._file_bytes = file_bytes
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = threading.Event()
         self._reader: threading.Thread | None = None
@@ -155,7 +158,7 @@ class NatsServer:
         return [
             f'server_name: "{self.name}"',
             f'listen: "{self.address}"',
-            f'jetstream {{ store_dir: "{self.folder}/store", max_memory_store: 256MB, max_file_store: 1GB }}',
+            f'jetstream {{ store_dir: "{self.folder}/store", max_memory_store: 256MB, max_file_store: {self._file_bytes} }}',
             'write_deadline: "5s"',
             *self._more,
         ]

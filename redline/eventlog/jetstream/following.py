@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from redline.errors import LogUnavailable
 from redline.eventlog.jetstream import wire
 from redline.eventlog.jetstream.consumer import HEARTBEAT, SILENCE, Consumer
+from redline.eventlog.jetstream.progress import Progress
 from redline.eventlog.jetstream.requests import ApiError
 from redline.eventlog.jetstream.stream import inspect
 from redline.eventlog.jetstream.waiting import Backoff, pause, within
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _NANO: Final = 1_000_000_000
+_NO_SUCH_STREAM: Final = 10059
 _ATTEMPT: Final = 2.0
 """The making of a consumer takes at most this long (seconds): its server may stand still, and the next attempt may meet another."""
 
@@ -48,7 +50,7 @@ class Listener(Protocol):
 
 
 class Following:
-    """The stream as this node sees it. ``followed`` is up to where; ``consumers`` how many that took."""
+    """The stream as this node sees it. ``consumers`` is how many that took so far."""
 
     def __init__(self, connection: Connection, options: JetStreamOptions, clock: Clock, listener: Listener) -> None:
         """Take what to follow on and whom to tell."""
@@ -61,12 +63,15 @@ class Following:
         self._task: asyncio.Task[None] | None = None
         self._consumer: Consumer | None = None
         self._begun: asyncio.Future[None] | None = None
-        self._waiters: dict[asyncio.Future[None], int] = {}
-        self._soonest = 0
         self._moved = asyncio.Event()
-        self.followed = 0
+        self._progress = Progress(clock, options.timeout)
         self.consumers = 0
         connection.watch(self._changed)
+
+    @property
+    def followed(self) -> int:
+        """Return the sequence up to which everything was handed over."""
+        return self._progress.followed
 
     async def start(self, key: bytes, after: int) -> None:
         """Follow the stream of that key from after a sequence, until :meth:`close`.
@@ -74,7 +79,8 @@ class Following:
         Raises LogUnavailable where that does not begin in time.
         """
         await self.close()
-        self._key, self.followed = key, after
+        self._key = key
+        self._progress.advance(after)
         self._begun = begun = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._follow(), name="redline-nats-follow")
         try:
@@ -97,17 +103,7 @@ class Following:
             return
         if self._task is None or self._task.done():
             raise LogUnavailable("The event log's stream is not followed now. Try again shortly.")  # noqa: EM101, TRY003 - one line
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._soonest = min(seq, self._soonest) if self._waiters else seq
-        self._waiters[waiter] = seq
-        try:
-            async with within(self._clock, self._timeout):
-                await waiter
-        except TimeoutError:
-            msg = f"This node did not catch up with the event log within {self._timeout:g} s. Try again shortly."
-            raise LogUnavailable(msg) from None
-        finally:
-            self._waiters.pop(waiter, None)
+        await self._progress.reached(seq)
 
     @property
     def fault(self) -> str | None:
@@ -125,7 +121,7 @@ class Following:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
-        self._fail_waiters("The event log is closed, or about to be taken up again.")
+        self._progress.fail("The event log is closed, or about to be taken up again.")
 
     async def _follow(self) -> None:
         """Use one consumer after the other, until cancelled or the stream is lost."""
@@ -147,7 +143,7 @@ class Following:
             _logger.info("The consumer of the stream %s is made anew after %d: %s.", self._stream, self.followed, why.rstrip("."))
             await pause(self._clock, backoff.delay())
         lost = "The event log's stream is gone, or another one. Try again shortly."
-        self._fail_waiters(lost)
+        self._progress.fail(lost)
         if self._begun is not None and not self._begun.done():
             self._begun.set_exception(LogUnavailable(lost))
         else:
@@ -228,17 +224,18 @@ class Following:
             if messages[-1].seq - first != stop - 1 - start:
                 stop = next(at for at in range(start + 1, stop) if messages[at].seq != messages[at - 1].seq + 1)
             run = messages[start:stop]
-            self.followed = run[-1].seq
+            self._progress.advance(run[-1].seq)
             self._tell(self._listener.on_messages, run)
             start = stop
-        self._wake()
+        self._progress.wake()
 
     def _skip(self, last: int) -> None:
         """Note that up to ``last`` there is nothing more to come."""
         if last > self.followed:
-            first, self.followed = self.followed + 1, last
+            first = self.followed + 1
+            self._progress.advance(last)
             self._tell(self._listener.on_jump, first, last + 1)
-            self._wake()
+            self._progress.wake()
 
     def _tell(self, call: Callable[..., None], *args: object) -> None:
         try:
@@ -246,26 +243,10 @@ class Following:
         except Exception:
             _logger.exception("The event log failed on what came from its stream, up to %d.", self.followed)
 
-    def _wake(self) -> None:
-        if not self._waiters or self._soonest > self.followed:
-            return
-        for waiter, seq in self._waiters.items():
-            if seq <= self.followed and not waiter.done():
-                waiter.set_result(None)
-        self._soonest = min((seq for seq in self._waiters.values() if seq > self.followed), default=0)
-
-    def _fail_waiters(self, why: str) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(LogUnavailable(why))
-
     def _changed(self) -> None:
         self._moved.set()
         if self._consumer is not None:
             self._consumer.leave("the connection was lost")
-
-
-_NO_SUCH_STREAM: Final = 10059
 
 
 class _Lost(Exception):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from redline.errors import LogUnavailable, StartupError
 from redline.eventlog.jetstream.requests import ApiError
+from redline.eventlog.jetstream.waiting import Backoff, pause
 from redline.eventlog.urls import SETTING
 
 if TYPE_CHECKING:
@@ -62,8 +63,20 @@ class Incarnation(NamedTuple):
 async def ensure(connection: Connection, options: JetStreamOptions, retention: Retention) -> Incarnation:
     """Return the stream; make it where there is none.
 
-    Raises StartupError where it cannot serve, or JetStream will not make it; LogUnavailable where NATS does not answer.
+    Raises StartupError where it cannot serve, or JetStream will not make it; LogUnavailable where NATS does not answer within the timeout.
     """
+    clock, backoff = connection.clock, Backoff()
+    until = clock.monotonic() + options.timeout
+    while True:
+        try:
+            return await _ensure(connection, options, retention)
+        except LogUnavailable:  # a cluster that has just been started has no leader yet
+            if clock.monotonic() >= until:
+                raise
+        await pause(clock, backoff.delay())
+
+
+async def _ensure(connection: Connection, options: JetStreamOptions, retention: Retention) -> Incarnation:
     wanted = configuration(options, retention)
     info = await _info(connection, options.stream)
     if info is None:
