@@ -28,7 +28,7 @@ def rounds() -> int:
 @pytest.fixture
 def seconds() -> float:
     """Return for how long faults under load go on: for some seconds, or as long as ``FAULT_SECONDS`` says (``make faults``: a minute)."""
-    return float(os.environ.get("FAULT_SECONDS") or 8)
+    return float(os.environ.get("FAULT_SECONDS") or 4)
 
 
 @pytest.fixture
