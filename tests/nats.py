@@ -41,11 +41,19 @@ def free_ports(count: int) -> list[int]:
 class NatsServer:
     """A server with JetStream, its configuration and its store in a folder of its own.
 
-    ``more`` are further lines of its configuration, ``file_bytes`` what its store may hold. What is started is stopped by :meth:`stop` or :meth:`kill`.
+    ``more`` are further lines of its configuration, ``file_bytes`` what its store may hold. What is started is stopped by :meth:`stop` or
+    :meth:`kill`.
     """
 
-    def __init__(
-        self, folder: Path, *, more: Sequence[str] = (), name: str = "n1", port: int | None = None, file_bytes: str = "1GB"
+    def __init__(  # noqa: PLR0913 - what differs from one test to the next, most of it rarely and by name
+        self,
+        folder: Path,
+        *,
+        more: Sequence[str] = (),
+        name: str = "n1",
+        port: int | None = None,
+        file_bytes: str = "1GB",
+        jetstream: bool = True,
     ) -> None:
         self.folder = folder
         self.name = name
@@ -53,6 +61,7 @@ class NatsServer:
         self.lines: list[bytes] = []
         self._more = more
         self._file_bytes = file_bytes
+        self._jetstream = jetstream
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = threading.Event()
         self._reader: threading.Thread | None = None
@@ -155,10 +164,11 @@ class NatsServer:
         self._ready.set()  # it has ended: whoever waits looks what it said
 
     def _config(self) -> list[str]:
+        store = f'jetstream {{ store_dir: "{self.folder}/store", max_memory_store: 256MB, max_file_store: {self._file_bytes} }}'
         return [
             f'server_name: "{self.name}"',
             f'listen: "{self.address}"',
-            f'jetstream {{ store_dir: "{self.folder}/store", max_memory_store: 256MB, max_file_store: {self._file_bytes} }}',
+            *([store] if self._jetstream else []),
             'write_deadline: "5s"',
             *self._more,
         ]

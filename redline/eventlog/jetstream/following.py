@@ -110,7 +110,7 @@ class Following:
         """Say why what comes may be late, or None."""
         if self._task is None or self._task.done():
             return "the stream is not followed"
-        if self._consumer is None:
+        if self._consumer is None or self._consumer.doubt.done():
             return "the stream is being taken up again"
         silence = self._clock.monotonic() - self._consumer.heard
         return None if silence < SILENCE else f"nothing was heard of the stream for {silence:.0f} s"

@@ -8,7 +8,6 @@ once get the same one: the second takes the first one's, with its key.
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 import secrets
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -162,7 +161,7 @@ def _key(config: Mapping[str, Any]) -> bytes | None:
     metadata = config.get("metadata") or {}
     try:
         key = base64.b64decode(metadata.get(KEY_NAME, ""), validate=True)
-    except binascii.Error:
+    except ValueError:
         return None
     return key if len(key) == _KEY_BYTES and metadata.get(VERSION_NAME) == VERSION else None
 

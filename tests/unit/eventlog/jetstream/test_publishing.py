@@ -91,10 +91,14 @@ async def test_what_the_stream_refuses_says_why(nats_url: str) -> None:
 async def test_a_store_that_is_full_is_over_capacity(tmp_path: Path) -> None:
     server = NatsServer(tmp_path / "nats", file_bytes="2MB")
     try:
-        async with wired(server.start().url, retention=Retention(total_bytes=1_900_000, events=10)) as wire:
-            # Another stream takes what is left of the server's store.
-            answers = await wire.publishing.publish_all([Outgoing(wire.subject(), b"x" * 100_000) for _ in range(10)])
-            assert all(isinstance(answer, Ack | OverCapacity) for answer in answers), answers
+        async with wired(server.start().url, retention=Retention(total_bytes=1_000_000)) as wire:
+            config = (await wire.api("STREAM.INFO"))["config"]
+            await wire.api("STREAM.UPDATE", config | {"max_bytes": -1})
+            answers = await wire.publishing.publish_all([Outgoing(wire.subject(), b"x" * 100_000) for _ in range(40)])
+            assert isinstance(answers[0], Ack)
+            assert isinstance(answers[-1], OverCapacity), answers[-1]
+            assert "resources" in answers[-1].message
+            assert answers[-1].retry_after == 5
     finally:
         server.kill()
 
