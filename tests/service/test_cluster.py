@@ -101,6 +101,7 @@ async def running(command: str, **environment: str) -> AsyncIterator[tuple[Proce
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        await process.stdout.read()  # to its end, which comes when none is left that could write
         await process.wait()
 
 

@@ -39,6 +39,8 @@ _logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 1.0
 """How often the leader is asked what the stream still has: what goes for the stream's bytes goes without a word."""
+_PATIENCE: Final = 3
+"""How many times ``timeout`` the start asks for the stream of servers that are there and do not answer for it."""
 _FAREWELL_SECONDS: Final = 2.0
 """How long a close waits for what was published to be acknowledged and to come back."""
 
@@ -80,7 +82,7 @@ class JetStreamLog:
         self._follower, self._closing = follower, None
         try:
             await self._connection.start()
-            await self._find(follower)
+            await self._find_at_start(follower)
         except LogUnavailable as error:
             await self.close()
             raise StartupError(f"the event log on NATS cannot be opened: {error}") from None  # noqa: EM102, TRY003 - one line
@@ -88,6 +90,18 @@ class JetStreamLog:
             await self.close()
             raise
         self._look_later()
+
+    async def _find_at_start(self, follower: Follower) -> None:
+        """Find the stream, and have some patience: servers that were just started take clients before they have elected who answers."""
+        until, backoff = self._clock.monotonic() + _PATIENCE * self._options.timeout, Backoff()
+        while True:
+            try:
+                return await self._find(follower)
+            except LogUnavailable as error:
+                if self._clock.monotonic() >= until:
+                    raise
+                _logger.warning("The event log on NATS is asked again: %s", error)
+            await pause(self._clock, backoff.delay())
 
     async def _find(self, follower: Follower) -> None:
         """Find the stream, or make it, and follow it from its head. Raises ``LogUnavailable`` or ``StartupError``."""
