@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -13,19 +14,21 @@ import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import httpx
 import pytest
 
 from redline.auth import mint_token
 from redline.clock import SystemClock
+from redline.errors import StartupError
 from redline.settings import load_settings
-from redline.testing import READ_AND_PUBLISH, StreamConnection
-from tests.nats import program
+from redline.testing import READ_AND_PUBLISH, StreamConnection, serving
+from tests.nats import NatsServer, program
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "config" / "nats.conf"
@@ -57,13 +60,77 @@ def test_nats_takes_the_file_and_wants_to_be_told_where_to_store(tmp_path: Path)
     assert "NATS_STORE" in told.stderr, "without a word it would store in /tmp"
 
 
+def uncommented(*blocks: str) -> str:
+    """Return the shipped file with the signs taken away from before some of its blocks, named as they begin."""
+    text = CONF.read_text()
+    for block in blocks:
+        (found,) = re.findall(rf"^#{block}.*?(?=^$|\Z)", text, re.MULTILINE | re.DOTALL)
+        text = text.replace(found, re.sub(r"^#", "", found, flags=re.MULTILINE))
+    return text
+
+
 def test_what_is_left_to_the_reader_is_taken_as_it_stands(tmp_path: Path) -> None:
-    """Take the signs away from before the cluster, the user and his rights. TLS wants files that are not here."""
-    text = re.sub(r"^#(?=[ a-z}])(?! )", "", CONF.read_text().partition("\n# Redline's URL then says ?tls")[0], flags=re.MULTILINE)
-    text = re.sub(r"^#(?=    )", "", text, flags=re.MULTILINE)
-    assert {"cluster {", "authorization {", "server_name: nats-1 # <- yours: another on each server"} <= set(text.splitlines())
-    told = checked(text, tmp_path, NATS_STORE=str(tmp_path), NATS_PASSWORD="x")
+    """Look at the cluster, the user and what he may; TLS wants files."""
+    told = checked(uncommented("server_name", "authorization"), tmp_path, NATS_STORE=str(tmp_path), NATS_PASSWORD="x")
     assert told.returncode == 0, told.stderr
+
+
+class Shipped(NatsServer):
+    """A server with the file as it is shipped, but for its port, and with the users that it proposes."""
+
+    def _config(self) -> list[str]:
+        text = uncommented("authorization")
+        for old, new in {
+            'listen: "127.0.0.1:4222"': f'listen: "{self.address}"',
+            "$NATS_STORE": json.dumps(str(self.folder)),
+            "$NATS_PASSWORD": json.dumps(SECRET),
+        }.items():
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        return [text]
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Shipped]:
+    """Run such a server."""
+    server = Shipped(tmp_path / "nats").start()
+    yield server
+    server.kill()
+
+
+async def test_a_node_needs_no_more_rights_than_the_file_gives(guarded: Shipped) -> None:
+    """All that the log ever does: make the stream, publish, answer a repeated key, follow, page, lose the connection and the stream."""
+    url = f"nats://redline:{quote(SECRET)}@{guarded.address}?timeout=3"
+    async with serving({"eventlog": url}) as redline:
+        live = await redline.stream()
+        await live.event("stream.open")
+        ids = await redline.publish_many(300)
+        first = await redline.publish("scheduler.tick", key="one")
+        assert await redline.publish("scheduler.tick", key="one") == first
+        assert [event.last_event_id for event in await live.collect(301)] == [*ids, first]
+        assert len((await redline.replay()).events) == 1 + 301 + 1
+        await asyncio.to_thread(guarded.restart)
+        event = {"kind": "scheduler.tick", "data": redline.example("scheduler.tick"), "key": "two"}
+        async with asyncio.timeout(30):
+            while (response := await redline.post(event)).status_code != 201:  # noqa: ASYNC110 - as any client does
+                await asyncio.sleep(0.05)
+        last = response.json()["id"]
+        assert [event.last_event_id for event in await live.collect(1)] == [last]
+    async with serving({"eventlog": url}) as other:
+        assert [event.last_event_id for event in (await other.replay()).events[1:-1]] == [*ids, first, last]
+        assert await other.publish("scheduler.tick", key="two", token=other.token()) == last
+    assert "Violation" not in guarded.log
+
+
+async def test_what_else_comes_to_such_a_server_is_refused(guarded: Shipped) -> None:
+    with pytest.raises(StartupError, match="REDLINE_EVENTLOG"):
+        async with serving({"eventlog": f"{guarded.url}?timeout=3"}):
+            pass
+    with pytest.raises(StartupError, match="REDLINE_EVENTLOG") as refused:
+        async with serving({"eventlog": f"nats://redline:{quote(SECRET)}@{guarded.address}?timeout=1&stream=ANOTHER"}):
+            pass
+    assert SECRET not in str(refused.value)
+    assert "Violation" in guarded.log
 
 
 def test_a_body_as_large_as_redline_takes_one_is_no_message_too_large() -> None:
@@ -140,7 +207,7 @@ async def test_the_script_starts_all_and_ends_all(tmp_path: Path) -> None:
         for port in (nats, nats + 1, nats + 2, redline, redline + 1):
             with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
                 pass
-    assert {path.name for path in tmp_path.iterdir()} == {f"nats-{n}{end}" for n in range(3) for end in ("", ".log")}
+    assert set(os.listdir(tmp_path)) == {f"nats-{n}{end}" for n in range(3) for end in ("", ".log")}  # noqa: PTH208 - a moment, and all is over
 
 
 async def test_the_plain_commands_do_the_same(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from redline.eventlog.jetstream.publishing import Publishing
 from redline.eventlog.jetstream.stream import ensure
 from redline.eventlog.jetstream.waiting import Backoff, pause, within
 from redline.eventlog.keys import IdempotencyKeys
+from redline.eventlog.urls import SETTING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,8 @@ class JetStreamLog:
             await self._find_at_start(follower)
         except LogUnavailable as error:
             await self.close()
-            raise StartupError(f"the event log on NATS cannot be opened: {error}") from None  # noqa: EM102, TRY003 - one line
+            msg = f"{SETTING}: NATS is there, and does not serve the stream {self._options.stream}: {error}"
+            raise StartupError(f"{msg} (Has JetStream a leader, and may this user ask for it?)") from None  # noqa: EM102, TRY003 - one line
         except BaseException:
             await self.close()
             raise
