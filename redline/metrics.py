@@ -183,6 +183,10 @@ class Metrics:
         ):
             registry.register(_Collected(name, documentation, None, {"": measured}))
 
+        self.log_follow_lag_events = Gauge(
+            "redline_log_follow_lag_events", "Events that the log has and this node was not told of.", registry=registry
+        )
+
         Info("redline_build", "What is running.", registry=registry).info({"version": _version() if version is None else version})
         ProcessCollector(registry=registry)
 

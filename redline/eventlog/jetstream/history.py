@@ -29,11 +29,12 @@ _NONE: Final = 404
 
 
 class State(NamedTuple):
-    """What the leader says the stream has: where nothing is retained, ``first`` is ``last + 1``."""
+    """What the leader says the stream has, and the bytes of it all: where nothing is retained, ``first`` is ``last + 1``."""
 
     first: int
     last: int
     messages: int
+    size: int
 
 
 class History:
@@ -70,7 +71,7 @@ class History:
         """Return what the stream has, from the leader."""
         state = (await self._api("INFO", None))["state"]
         last, messages = int(state["last_seq"]), int(state["messages"])
-        return State(int(state["first_seq"]) if messages else last + 1, last, messages)
+        return State(int(state["first_seq"]) if messages else last + 1, last, messages, int(state["bytes"]))
 
     async def _direct(self, subject: str, from_seq: int, max_messages: int, max_bytes: int) -> list[Message] | None:
         """Return a page from any replica; None where it has nothing from there on."""

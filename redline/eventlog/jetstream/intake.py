@@ -21,7 +21,7 @@ from redline.eventlog.jetstream.subjects import org_of, subject_of
 from redline.eventlog.jetstream.waiting import Backoff, pause
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from redline.clock import Clock
     from redline.envelope import Envelope, OrgId
@@ -149,17 +149,20 @@ class Intake:
         newest = messages[-1]
         self._newest = Sealed(ORIGIN, newest.seq, check_of_any(newest.data))
         self._metrics.log_follow_lag_seconds.observe(max(0.0, self._clock.time() - newest.time))
-        self._tell(records, trimmed)
-
-    def _tell(self, records: Sequence[Record], trimmed: dict[OrgId, Ledger]) -> None:
-        """Tell the follower. The events are in the log, whatever it makes of them; and the next ones are told all the same."""
         try:
             if records:
                 self._follower.appended(records)
-            for org, ledger in trimmed.items():
-                self._follower.trimmed(org, ledger.low)
-        except Exception:
+        except Exception:  # they are in the log, whatever it makes of them; and the next ones are told all the same
             _logger.exception("The event log's follower failed on %d events, which are in the log.", len(records))
+        self.trimmed(trimmed)
+
+    def trimmed(self, ledgers: Mapping[OrgId, Ledger]) -> None:
+        """Tell of the floors of orgs that let something go."""
+        for org, ledger in ledgers.items():
+            try:
+                self._follower.trimmed(org, ledger.low)
+            except Exception:
+                _logger.exception("The event log's follower failed on an org's floor of %d.", ledger.low)
 
     def _org(self, subject: str) -> OrgId | None:
         if len(self._orgs) >= _ORGS:

@@ -23,13 +23,14 @@ _COMPACT_FROM: Final = 256
 class Ledger:
     """One org's retained events, without themselves. ``per_org`` is how many the stream keeps."""
 
-    __slots__ = ("_checks", "_seqs", "_sizes", "_start", "_times", "_voids", "gone", "low", "origin", "per_org")
+    __slots__ = ("_checks", "_seqs", "_sizes", "_start", "_times", "_voids", "gone", "head", "low", "origin", "per_org")
 
     def __init__(self, per_org: int, origin: Sealed) -> None:
         """Begin with nothing retained at ``origin``: a place of that kind, whose sequence is where the org starts."""
         self.per_org = per_org
         self.origin = origin
-        self.low = origin.seq
+        self.low = self.head = origin.seq
+        """The newest event's place, retained or not, is the head; the origin's where none is known."""
         self.gone: tuple[int, int] | None = None
         """The event that stood directly before the oldest that is retained, with its check, where it is known."""
         self._seqs = array("Q")
@@ -43,6 +44,13 @@ class Ledger:
         """Return how many events are retained."""
         return len(self._seqs) - self._start
 
+    def begin(self, low: int, origin: Sealed) -> None:
+        """Learn, once it was read, from where on nothing is missing, and where the stream was followed to by then."""
+        if self.gone is None:
+            self.low = low
+            self.head = max(self.head, low)
+        self.origin = max(origin, Sealed(ORIGIN, self.low, 0))
+
     # Growing and shrinking, as the stream does.
 
     def append(self, seq: int, check: int, size: int, time: float) -> bool:
@@ -52,11 +60,17 @@ class Ledger:
         """
         if seq <= self.head:
             return False
+        self.head = seq
         self._seqs.append(seq)
         self._checks.append(check)
         self._sizes.append(size)
         self._times.append(time)
-        return len(self._seqs) - self._start + len(self._voids) > self.per_org and self._shrink()
+        if len(self._seqs) - self._start + len(self._voids) <= self.per_org:
+            return False
+        if self._voids:
+            return self._shrink()
+        self._drop()
+        return True
 
     def void(self, seq: int) -> bool:
         """Count a message that is no event, and takes a place of the org's all the same; tell whether the oldest event went for it."""
@@ -103,13 +117,6 @@ class Ledger:
             self.void(seq)
 
     # What is there.
-
-    @property
-    def head(self) -> int:
-        """Return the newest event's place, retained or not; the origin's where none is known."""
-        if self._start < len(self._seqs):
-            return self._seqs[-1]
-        return self.low
 
     def floor(self) -> Sealed:
         """Return what the id of the place after which everything is retained says."""

@@ -60,7 +60,6 @@ class Life:
         self.over = False
         self._following = following
         self._ledgers = ledgers
-        self._follower = follower
         self._clock = clock
         self._timeout = timeout
         self._age = incarnation.age
@@ -89,15 +88,14 @@ class Life:
         self._acknowledged = max(self._acknowledged, seq)
 
     def begins_at(self, first: int) -> None:
-        """Learn that the stream has nothing before a sequence."""
-        if first > self._first and not self.over:
-            self._first = first
-            for org, ledger in self._ledgers:
-                if ledger.trim(below=first):
-                    self._trimmed(org, ledger)
+        """Learn that the stream has nothing before a sequence, and let go of what has outlived its age."""
+        self._first = max(first, self._first)
+        self.intake.trimmed({org: ledger for org, ledger in self._ledgers if ledger.trim(below=self._first, before=self._oldest())})
 
-    def _trimmed(self, org: OrgId, ledger: Ledger) -> None:
-        self._follower.trimmed(org, ledger.low)
+    def _oldest(self) -> float:
+        """Return the moment (Unix seconds) up to which everything counts as gone."""
+        share, most = _MARGIN
+        return self._clock.time() - self._age + min(most, self._age * share) if self._age else 0.0
 
     # Waiting.
 
@@ -130,10 +128,8 @@ class Life:
         while (ledger := self._ledgers.get(org)) is None:
             records = await self._make(org)
             await self._reached(self._acknowledged)
-        if self._age:
-            share, most = _MARGIN
-            if ledger.trim(before=self._clock.time() - self._age + min(most, self._age * share)):
-                self._trimmed(org, ledger)
+        if ledger.trim(before=self._oldest()):
+            self.intake.trimmed({org: ledger})
         return ledger, records
 
     async def _make(self, org: OrgId) -> list[Record]:
@@ -237,7 +233,7 @@ class Life:
         try:
             records = await self._reader.fetch(org, places, ledger)
         except EvictedError:
-            self._trimmed(org, ledger)
+            self.intake.trimmed({org: ledger})
             raise
         self._check()
         return records

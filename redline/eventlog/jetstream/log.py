@@ -59,7 +59,7 @@ class JetStreamLog:
         self._keys = IdempotencyKeys(retention.key_seconds, retention.keys, clock)
         self._follower: Follower | None = None
         self._connection = Connection(options, clock)
-        self._following = Following(self._connection, options, clock, self)
+        self.following = Following(self._connection, options, clock, self)
         self.history = History(self._connection, options)
         publishing = Publishing(self._connection, options, clock)
         self._appending = Appending(publishing, self._keys)
@@ -69,12 +69,10 @@ class JetStreamLog:
         self._looking: asyncio.Task[None] | None = None
         self._timer: Timer | None = None
         self._closing: asyncio.Task[None] | None = None
-        self._retained = self._behind = 0
         self._reconnects = 0
         self._connection.watch(self._count_reconnects)
         metrics.orgs.set_function(lambda: len(self._ledgers))
         metrics.log_pending.set_function(lambda: publishing.pending)
-        metrics.log_events.set_function(lambda: self._retained)
 
     # Its life.
 
@@ -91,6 +89,9 @@ class JetStreamLog:
         except BaseException:
             await self.close()
             raise
+        _logger.info(
+            "Of one org's bytes (history.bytes) JetStream has no bound: its events and their age, and the bytes of all, are bounded."
+        )
         self._look_later()
 
     async def _find_at_start(self, follower: Follower) -> None:
@@ -108,13 +109,13 @@ class JetStreamLog:
     async def _find(self, follower: Follower) -> None:
         """Find the stream, or make it, and follow it from its head. Raises ``LogUnavailable`` or ``StartupError``."""
         incarnation = await ensure(self._connection, self._options, self._retention)
-        life = Life(incarnation, self.history, self._following, self._ledgers, follower, self._clock, self._metrics, self._options.timeout)
+        life = Life(incarnation, self.history, self.following, self._ledgers, follower, self._clock, self._metrics, self._options.timeout)
         await life.begin(incarnation.last)
         before, self._life = self._life, life
         if before is not None:
             self._keys.clear()
             follower.lost(None)
-        await self._following.start(incarnation.key, incarnation.last)
+        await self.following.start(incarnation.key, incarnation.last)
         if life.over:
             msg = "The event log's stream went while it was looked for. Try again in a moment."
             raise LogUnavailable(msg, retry_after=1)
@@ -137,7 +138,7 @@ class JetStreamLog:
         life = self._life
         if life is not None and usable and self._connection.fault is None:
             await self._say_farewell(life)
-        await self._following.close()
+        await self.following.close()
         if life is not None:
             life.end()
         self._life = None
@@ -156,7 +157,7 @@ class JetStreamLog:
     @property
     def fault(self) -> str | None:
         """Say why the log cannot be used now."""
-        return self._trouble or self._connection.fault or self._following.fault
+        return self._trouble or self._connection.fault or self.following.fault
 
     def _count_reconnects(self) -> None:
         before, self._reconnects = self._reconnects, self._connection.reconnects
@@ -164,11 +165,8 @@ class JetStreamLog:
 
     def _opened(self) -> Life:
         if self._life is None or self._life.over or self._trouble is not None:
-            if self._closing is not None or self._life is None:
-                msg = "The event log is closed. Try again in a moment."
-            else:
-                msg = "The event log cannot be used now. Try again in a moment; if it stays so, tell whoever runs this server."
-            raise LogUnavailable(msg, retry_after=1)
+            what = "is closed" if self._closing is not None or self._life is None else "cannot be used now"
+            raise LogUnavailable(f"The event log {what}. Try again in a moment.", retry_after=1)  # noqa: EM102, TRY003 - one line
         return self._life
 
     # What the following tells (see jetstream.following.Listener).
@@ -250,16 +248,21 @@ class JetStreamLog:
         self._look_later()
         self._keys.purge()
         if self._looking is None and self._trouble is None:
-            self._looking = asyncio.get_running_loop().create_task(self._look_at_stream())
+            self._looking = asyncio.get_running_loop().create_task(self._look_once())
 
-    async def _look_at_stream(self) -> None:
+    async def _look_once(self) -> None:
         try:
-            life, state = self._life, await self.history.state()
+            await self.look()
         except LogUnavailable:
-            return  # `fault` says so
-        else:
-            self._retained = state.messages
-            if life is not None and life is self._life:
-                life.begins_at(state.first)
+            pass  # `fault` says so
         finally:
             self._looking = None
+
+    async def look(self) -> None:
+        """Look what the stream has, and let go of what it has not any more. Raises ``LogUnavailable``."""
+        life, state = self._life, await self.history.state()
+        self._metrics.log_events.set(state.messages)
+        self._metrics.log_bytes.set(state.size)
+        self._metrics.log_follow_lag_events.set(max(0, state.last - self.following.followed))
+        if life is not None and life is self._life and not life.over:
+            life.begins_at(state.first)

@@ -137,9 +137,7 @@ class Reader:
         # After the reading: what goes by age or by the stream's bytes goes from its beginning, so nothing after that has gone this way; and
         # by number nothing has gone of an org that has fewer than fit.
         first = (await self.history.state()).first
-        if ledger.gone is None:
-            ledger.low = min(first, oldest or first) - 1 if count < self.per_org else oldest - 1
-        ledger.origin = max(origin(), Sealed(ORIGIN, ledger.low, 0))
+        ledger.begin(min(first, oldest or first) - 1 if count < self.per_org else oldest - 1, origin())
         ledger.trim(below=first)
         return ledger, self._records(org, list(kept))
 

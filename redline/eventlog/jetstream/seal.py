@@ -5,9 +5,9 @@ sequences are the whole stream's: an org that saw them would see how much all ot
 under a key that the stream's own metadata hold: all nodes give the same ids, and a stream that was deleted and made anew knows none of
 before.
 
-The block: the sequence (48 bits) | what the place is (2) | which event stands there (30, of its nonce) | whose it is (48, of the org). An
-id that was made up decrypts to anything, and fits its org once in 2 to the 48th. Its text is 72 bits as 12 characters, ``-``, and 56 bits as
-a number: two halves of nothing, in the form that contract §1 gives an id.
+The block: the sequence (48 bits) | what the place is (2) | which event stands there (30, of its nonce) | whose it is (48, of the org).
+An id that was made up decrypts to anything, and fits its org once in 2 to the 48th. Its text is 72 bits as 12 characters, ``-``, and 56
+bits as a number: two halves of nothing, in the form that contract §1 gives an id.
 """
 
 from __future__ import annotations

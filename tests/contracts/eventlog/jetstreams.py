@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redline.clock import SystemClock
 from redline.eventlog.jetstream.connection import Connection
@@ -14,20 +14,27 @@ from redline.eventlog.jetstream.options import parse_options
 from redline.eventlog.jetstream.requests import ApiError
 from redline.eventlog.retention import Retention
 from redline.metrics import Metrics
+from redline.testing.clock import ManualClock
+from redline.testing.eventlogs import Following
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from redline.clock import Clock
+    from redline.eventlog.jetstream.wire import Message
 
 
 class Stream:
     """A name that no other test has; what has that name is deleted in the end."""
 
-    def __init__(self, url: str) -> None:
-        self.options = replace(parse_options(url), stream=f"T{secrets.token_hex(6)}")
+    def __init__(self, url: str, *, timeout: float = 20.0) -> None:
+        name = f"T{secrets.token_hex(6)}"
+        self.options = replace(parse_options(url), stream=name, timeout=timeout)
+        self.url = f"{url}?stream={name}&timeout={timeout:g}"
 
-    def log(self, retention: Retention | None = None) -> JetStreamLog:
-        """Return one node's log, not started."""
-        return JetStreamLog(self.options, retention or Retention(), SystemClock(), Metrics())
+    def log(self, retention: Retention | None = None, clock: Clock | None = None) -> JetStreamLog:
+        """Return one node's log, not started; its time is the machine's, as the server's is."""
+        return JetStreamLog(self.options, retention or Retention(), clock or SystemClock(), Metrics())
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Connection]:
@@ -47,3 +54,49 @@ class Stream:
             except ApiError as error:
                 if error.code != 404:
                     raise
+
+    @asynccontextmanager
+    async def nodes(self, count: int, retention: Retention | None = None) -> AsyncIterator[list[Following]]:
+        """Start that many nodes on the stream."""
+        async with AsyncExitStack() as stack:
+            yield [
+                await stack.enter_async_context(Following.of(lambda *_: self.log(retention), ManualClock(), retention))
+                for _ in range(count)
+            ]
+
+
+def log_of(node: Following) -> JetStreamLog:
+    """Return a node's log, to look into it."""
+    log = node.log
+    assert isinstance(log, JetStreamLog)
+    return log
+
+
+class Lag:
+    """What has come to a node, and it was not told of yet."""
+
+    def __init__(self, node: Following) -> None:
+        consumer = log_of(node).following._consumer  # noqa: SLF001 - where a node can lag, and its requests are answered
+        assert consumer is not None
+        self.consumer = consumer
+        self.messages: list[Sequence[Message]] = []
+
+    def be_overtaken(self) -> None:
+        """Have the node give up what it has not seen, as when it stood still for too long, and take the stream up where it stood."""
+        self.consumer.leave("it stood still, for a test")
+
+
+@contextmanager
+def lagging(node: Following) -> Iterator[Lag]:
+    """Keep from a node what comes; it is told of that after the block, if it was not overtaken."""
+    lag = Lag(node)
+    consumer: Any = lag.consumer
+    take, skip = consumer._take, consumer._skip  # noqa: SLF001 - as above
+    consumer._take, consumer._skip = lag.messages.append, lambda _: None  # noqa: SLF001 - as above
+    try:
+        yield lag
+    finally:
+        consumer._take, consumer._skip = take, skip  # noqa: SLF001 - as above
+        if not consumer.doubt.done():
+            for messages in lag.messages:
+                take(messages)

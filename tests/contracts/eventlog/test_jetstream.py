@@ -8,28 +8,19 @@ import pytest
 
 from redline.testing.eventlogs import EventLogCore, Factory, Survives
 from tests.contracts.eventlog.jetstreams import Stream
-from tests.nats import NatsServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from redline.clock import Clock
     from redline.eventlog.jetstream.log import JetStreamLog
     from redline.eventlog.retention import Retention
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    """Return a server for all tests of this module."""
-    server = NatsServer(tmp_path_factory.mktemp("nats")).start()
-    yield server
-    server.kill()
-
-
 @pytest.fixture
-async def stream(server: NatsServer) -> AsyncIterator[Stream]:
+async def stream(nats_url: str) -> AsyncIterator[Stream]:
     """Return a stream that is no other test's."""
-    stream = Stream(server.url)
+    stream = Stream(nats_url)
     yield stream
     await stream.delete()
 

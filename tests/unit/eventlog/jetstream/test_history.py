@@ -74,11 +74,11 @@ async def test_the_newest_of_a_subject(nats_url: str) -> None:
 
 async def test_the_state_of_a_stream_that_was_emptied(nats_url: str) -> None:
     async with wired(nats_url) as wire:
-        assert await wire.history.state() == (1, 0, 0)
+        assert (await wire.history.state())[:3] == (1, 0, 0)
         await wire.publish(b"a", b"b")
-        assert await wire.history.state() == (1, 2, 2)
+        assert (await wire.history.state())[:3] == (1, 2, 2)
         await wire.api("STREAM.PURGE")
-        assert await wire.history.state() == (3, 2, 0)
+        assert (await wire.history.state())[:3] == (3, 2, 0)
         assert await wire.history.page(wire.subject(), 1, 10, 1000) == []
 
 

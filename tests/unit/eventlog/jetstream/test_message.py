@@ -19,7 +19,7 @@ def envelope(data: bytes = b"{}", scope: str | None = None, org: str = "acme") -
     return Envelope(parse_org(org), "run.stage", AT, data, scope)
 
 
-@given(st.text().map(lambda text: orjson.dumps(text)), st.none() | st.text(max_size=20))
+@given(st.text().map(orjson.dumps), st.none() | st.text(max_size=20))
 def test_an_event_comes_back_as_it_was(data: bytes, scope: str | None) -> None:
     draft = Draft(envelope(data, scope))
     encoded = encode(draft)
@@ -48,7 +48,8 @@ def test_a_key_is_bound_to_its_org_and_a_nonce_to_what_a_retry_must_repeat() -> 
     assert len({first.nonce, other_body.nonce, other_key.nonce, other_org.nonce}) == 4
 
 
-GOOD = [1, "0" * 16, "run.stage", AT, None]
+GOOD: list[object] = [1, "0" * 16, "run.stage", AT, None]
+WRONG: tuple[object, ...] = (7, [], {})
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ GOOD = [1, "0" * 16, "run.stage", AT, None]
         b"[1]\n{}",
         b"\xff\n{}",
         b"null\n{}",
-        *[orjson.dumps([*GOOD[:at], wrong, *GOOD[at + 1 :]]) + b"\n{}" for at in range(5) for wrong in (7, [], {})],
+        *[orjson.dumps([*GOOD[:at], wrong, *GOOD[at + 1 :]]) + b"\n{}" for at in range(5) for wrong in WRONG],
         *[orjson.dumps([*GOOD[:at], "%", *GOOD[at + 1 :]]) + b"\n{}" for at in range(4)],
         orjson.dumps([*GOOD, 1]) + b"\n{}",
         orjson.dumps(GOOD) + b"\n{}\n{}",
@@ -68,13 +69,13 @@ GOOD = [1, "0" * 16, "run.stage", AT, None]
     ],
 )
 def test_what_is_no_event_is_refused(payload: bytes) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"\w"):
         decode(ACME, payload)
 
 
 @given(st.binary(max_size=200))
 def test_whatever_comes_is_an_event_or_refused(payload: bytes) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"\w"):
         decode(ACME, payload)
 
 
