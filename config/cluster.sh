@@ -10,7 +10,7 @@ set -euo pipefail
 
 folder=${1:?"name the folder that the servers keep their streams in: config/cluster.sh FOLDER"}
 here=$(cd "$(dirname "$0")" && pwd)
-PATH=$here/../.venv/bin:$PATH
+PATH=$PATH:$here/../.venv/bin
 nats=${NATS_PORT:-4222} route=${ROUTE_PORT:-6222} monitor=${MONITOR_PORT:-8222} redline=${REDLINE_PORT:-8000}
 mkdir -p "$folder"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,16 @@ class Node:
         if self._served is not None:
             await self._served.kill()
             self._served = None
+
+    def pause(self) -> None:
+        """Let it stand still, its connections open."""
+        assert self._served is not None
+        self._served.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._served is not None
+        self._served.process.send_signal(signal.SIGCONT)
 
     async def stop(self) -> int:
         """Stop it as an operator would, and return its exit code."""

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from redline.testing import StreamConnection
 from tests.faults.nodes import nodes
+from tests.faults.processes import token
 from tests.faults.traffic import Traffic
 from tests.nats import NatsCluster
 from tests.nginx import fronting
@@ -62,6 +64,51 @@ async def test_the_leader_killed_and_one_paused(cluster: NatsCluster, seconds: f
         lost = await traffic.lost()
         assert all(subscriber.connections == 1 for subscriber in traffic.subscribers), "no stream was to end for any of this"
     tally(f"the leader killed {killed} times, a server paused {paused} times, {traffic.told()}", killed + paused, lost)
+
+
+async def test_all_servers_killed(cluster: NatsCluster, seconds: float, tally: Tally) -> None:
+    """What was answered is in their files; streams stay open, and go on when a majority is back."""
+    async with nodes(f"{cluster.url}?replicas=3") as both:
+        traffic = Traffic([node.url for node in both])
+        killed = 0
+        async with traffic.flowing():
+            until = time.monotonic() + seconds
+            while not killed or time.monotonic() < until:
+                await traffic.more(10)
+                cluster.kill()
+                killed += 1
+                await cluster.start()
+                await traffic.more(10)
+        lost = await traffic.lost()
+        assert all(subscriber.connections == 1 for subscriber in traffic.subscribers), "no stream was to end for any of this"
+    tally(f"all servers killed at once {killed} times, {traffic.told()}", killed, lost)
+
+
+async def test_a_node_that_lags(cluster: NatsCluster, seconds: float, tally: Tally) -> None:
+    """It stood still while others published: it never calls a good cursor unknown, and its own readers miss nothing."""
+    async with nodes(f"{cluster.url}?replicas=3") as both:
+        traffic = Traffic([node.url for node in both], publish_to=[both[0].url])
+        paused = refused = 0
+        async with traffic.flowing():
+            until = time.monotonic() + seconds
+            while not paused or time.monotonic() < until:
+                await traffic.more(10)
+                both[1].pause()
+                paused += 1
+                await traffic.more(10)
+                newest = {each.org: list(each.acknowledged.values())[-1] for each in traffic.publishers}
+                both[1].resume()
+                for org, event_id in [*newest.items()] * 5:
+                    stream = await StreamConnection.open(f"{both[1].url}/v1/stream?token={token(org)}&last_event_id={event_id}")
+                    opening = await stream.event()
+                    await stream.close()
+                    if opening.event == "stream.closing":
+                        assert opening.json() == {"reason": "log_unavailable", "retryable": True}
+                        refused += 1
+                    else:
+                        assert (opening.event, opening.json()["resumed"]) == ("stream.open", True)
+        lost = await traffic.lost()
+    tally(f"a node stood still {paused} times, {refused} streams told to come back, {traffic.told()}", paused, lost)
 
 
 async def test_a_node_killed(cluster: NatsCluster, seconds: float, tally: Tally) -> None:

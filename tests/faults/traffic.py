@@ -35,7 +35,7 @@ class Publisher:
         self.name = name
         self.acknowledged: dict[str, str] = {}
         self._traffic = traffic
-        self._urls = list(traffic.urls)
+        self._urls = list(traffic.publish_to)
         traffic.chance.shuffle(self._urls)
 
     async def work(self) -> None:
@@ -148,7 +148,7 @@ def _has_news(stream: StreamConnection) -> bool:
 
 
 class Traffic:
-    """Publishers and subscribers of several orgs, spread over nodes.
+    """Publishers and subscribers of several orgs, spread over nodes; ``publish_to`` are the nodes that are published to, where not all.
 
     ``pace`` is how long (seconds) a publisher rests between two events, ``again`` how often (0 to 1) it repeats one that was acknowledged.
     """
@@ -157,6 +157,7 @@ class Traffic:
         self,
         urls: Sequence[str],
         *,
+        publish_to: Sequence[str] | None = None,
         orgs: Sequence[str] = ("acme", "globex"),
         publishers: int = 4,
         subscribers: int = 40,
@@ -165,6 +166,7 @@ class Traffic:
         seed: int = 7,
     ) -> None:
         self.urls = list(urls)
+        self.publish_to = self.urls if publish_to is None else publish_to
         self.chance = random.Random(seed)
         self.pace = pace
         self.again = again
