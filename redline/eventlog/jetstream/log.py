@@ -22,6 +22,7 @@ from redline.eventlog.jetstream.publishing import Publishing
 from redline.eventlog.jetstream.stream import ensure
 from redline.eventlog.jetstream.waiting import Backoff, pause, within
 from redline.eventlog.keys import IdempotencyKeys
+from redline.eventlog.urls import SETTING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,8 @@ _logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 1.0
 """How often the leader is asked what the stream still has: what goes for the stream's bytes goes without a word."""
+_PATIENCE: Final = 3
+"""How many times ``timeout`` the start asks for the stream of servers that are there and do not answer for it."""
 _FAREWELL_SECONDS: Final = 2.0
 """How long a close waits for what was published to be acknowledged and to come back."""
 
@@ -58,7 +61,8 @@ class JetStreamLog:
         self._connection = Connection(options, clock)
         self.following = Following(self._connection, options, clock, self)
         self.history = History(self._connection, options)
-        self._appending = Appending(Publishing(self._connection, options, clock), self._keys)
+        publishing = Publishing(self._connection, options, clock)
+        self._appending = Appending(publishing, self._keys)
         self._life: Life | None = None
         self._trouble: str | None = "the event log is not open"
         self._renewing: asyncio.Task[None] | None = None
@@ -66,7 +70,9 @@ class JetStreamLog:
         self._timer: Timer | None = None
         self._closing: asyncio.Task[None] | None = None
         self._reconnects = 0
+        self._connection.watch(self._count_reconnects)
         metrics.orgs.set_function(lambda: len(self._ledgers))
+        metrics.log_pending.set_function(lambda: publishing.pending)
 
     # Its life.
 
@@ -75,10 +81,11 @@ class JetStreamLog:
         self._follower, self._closing = follower, None
         try:
             await self._connection.start()
-            await self._find(follower)
+            await self._find_at_start(follower)
         except LogUnavailable as error:
             await self.close()
-            raise StartupError(f"the event log on NATS cannot be opened: {error}") from None  # noqa: EM102, TRY003 - one line
+            msg = f"{SETTING}: NATS is there, and does not serve the stream {self._options.stream}: {error}"
+            raise StartupError(f"{msg} (Has JetStream a leader, and may this user ask for it?)") from None  # noqa: EM102, TRY003 - one line
         except BaseException:
             await self.close()
             raise
@@ -86,6 +93,18 @@ class JetStreamLog:
             "Of one org's bytes (history.bytes) JetStream has no bound: its events and their age, and the bytes of all, are bounded."
         )
         self._look_later()
+
+    async def _find_at_start(self, follower: Follower) -> None:
+        """Find the stream, and have some patience: servers that were just started take clients before they have elected who answers."""
+        until, backoff = self._clock.monotonic() + _PATIENCE * self._options.timeout, Backoff()
+        while True:
+            try:
+                return await self._find(follower)
+            except LogUnavailable as error:
+                if self._clock.monotonic() >= until:
+                    raise
+                _logger.warning("The event log on NATS is asked again: %s", error)
+            await pause(self._clock, backoff.delay())
 
     async def _find(self, follower: Follower) -> None:
         """Find the stream, or make it, and follow it from its head. Raises ``LogUnavailable`` or ``StartupError``."""
@@ -140,6 +159,10 @@ class JetStreamLog:
     def fault(self) -> str | None:
         """Say why the log cannot be used now."""
         return self._trouble or self._connection.fault or self.following.fault
+
+    def _count_reconnects(self) -> None:
+        before, self._reconnects = self._reconnects, self._connection.reconnects
+        self._metrics.log_reconnects.inc(self._reconnects - before)
 
     def _opened(self) -> Life:
         if self._life is None or self._life.over or self._trouble is not None:
@@ -225,8 +248,6 @@ class JetStreamLog:
     def _look(self) -> None:
         self._look_later()
         self._keys.purge()
-        back, self._reconnects = self._connection.reconnects - self._reconnects, self._connection.reconnects
-        self._metrics.log_reconnects.inc(back)
         if self._looking is None and self._trouble is None:
             self._looking = asyncio.get_running_loop().create_task(self._look_once())
 
