@@ -223,7 +223,7 @@ async def test_what_went_for_the_streams_bytes_is_seen(stream: Stream) -> None:
             await one.append(*[draft(b"x" * 10_000, org=GLOBEX) for _ in range(5)])
         async with asyncio.timeout(30):
             while (await other.log.bounds(ACME)).oldest is not None:
-                await log_of(other).look()
+                await log_of(other).lookout.look()
         assert await located(other, first) == "resumes", "it was the org's last: nothing is missing after it"
         with pytest.raises(EvictedError):
             await other.log.read(ACME, 0, MUCH)
