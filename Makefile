@@ -3,7 +3,8 @@
 #   make demo    run a service with two orgs and a simulated product; open the address that it prints
 #   make test    every test and every static check
 #   make check   the static checks alone
-#   make faults  kill -9, damaged files, bad disks, 100 rounds of each; says what was lost
+#   make faults  kill -9, damaged files, bad disks, 100 rounds of each, and a cluster that loses its parts under load, a minute each;
+#                says what was lost
 #   make bench   Redline beside its peers, forty minutes; BENCH_ARGS=--quick to see that it works
 #   make lock    bring config/requirements.lock in line with pyproject.toml
 #   make clean   remove everything that is made here
@@ -16,6 +17,7 @@ PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 FAULT_ROUNDS ?= 100
+FAULT_SECONDS ?= 60
 UV ?= $(firstword $(wildcard $(VENV)/bin/uv) uv)
 
 INSTALLED := $(VENV)/.installed
@@ -36,7 +38,7 @@ check: $(INSTALLED)
 	@$(VENV)/bin/lint-imports
 
 faults: $(INSTALLED)
-	@FAULT_ROUNDS=$(FAULT_ROUNDS) $(VENV)/bin/python -m pytest tests/faults $(PYTEST_ARGS)
+	@FAULT_ROUNDS=$(FAULT_ROUNDS) FAULT_SECONDS=$(FAULT_SECONDS) $(VENV)/bin/python -m pytest tests/faults $(PYTEST_ARGS)
 
 $(INSTALLED): config/requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null 2>&1 \

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-FAMILIES = frozenset({"asyncio", "httpcore", "httpx", "hypercorn", "redline", "redline_kinds", "sanic", "sanic_ext", "uvicorn"})
+FAMILIES = frozenset({"asyncio", "httpcore", "httpx", "hypercorn", "nats", "redline", "redline_kinds", "sanic", "sanic_ext", "uvicorn"})
 """The first parts of the names of those loggers that redact at the source: ours, and those that are handed requests."""
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 

@@ -164,6 +164,15 @@ class Metrics:
         evicted = Counter("redline_log_evicted", "Events that the log let go, by reason.", ["reason"], registry=registry)
         self.log_evicted = Children(evicted, EVICTION_REASONS)
 
+        self.log_reconnects = Counter(
+            "redline_log_reconnects", "Times that the log's connection was lost and came back, where it has one.", registry=registry
+        )
+        self.log_pending = Gauge(
+            "redline_log_pending_events",
+            "Events that were sent to the log and not acknowledged yet, where it is on another machine.",
+            registry=registry,
+        )
+
         self.log_append_seconds = Histogram(_LATENCIES)
         self.log_group_events = Histogram(_SIZES)
         self.log_follow_lag_seconds = Histogram(_LATENCIES)
@@ -177,7 +186,6 @@ class Metrics:
         self.log_follow_lag_events = Gauge(
             "redline_log_follow_lag_events", "Events that the log has and this node was not told of.", registry=registry
         )
-        self.log_reconnects = Counter("redline_log_reconnects", "Times that the connection to the log came back.", registry=registry)
 
         Info("redline_build", "What is running.", registry=registry).info({"version": _version() if version is None else version})
         ProcessCollector(registry=registry)

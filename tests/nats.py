@@ -162,6 +162,7 @@ class NatsServer:
             self.lines.append(line)
             if _READY in line:
                 self._ready.set()
+        process.wait()
         self._ready.set()  # it has ended: whoever waits looks what it said
 
     def _config(self) -> list[str]:

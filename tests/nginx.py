@@ -42,12 +42,14 @@ class Nginx:
 
 def configured(folder: Path, port: int, upstreams: Sequence[str], changes: Mapping[str, str]) -> str:
     """Return the shipped file with a port, Redline's nodes (URLs) and the paths of ``folder``; ``changes`` are further ones, old to new."""
-    nodes = [f"server 127.0.0.1:{urlsplit(upstream).port};" for upstream in upstreams]
+    first, *others = [f"127.0.0.1:{urlsplit(upstream).port}" for upstream in upstreams]
+    second = "#server 127.0.0.1:8001 max_fails=1 fail_timeout=1s;"
     temporary = [f"{name}_temp_path {folder}/{name};" for name in _TEMPORARY]  # of a packaged nginx they are the system's
     text = SHIPPED.read_text()
     for old, new in {
         "listen 80; # <- yours": f"listen 127.0.0.1:{port};",
-        "server 127.0.0.1:8000; # <- yours": " ".join(nodes) + " #",
+        " server 127.0.0.1:8000 max_fails": f" server {first} max_fails",
+        second: " ".join(second[1:].replace("127.0.0.1:8001", other) for other in others) or second,
         "error_log /var/log/nginx/error.log warn; # <- yours": f"error_log {folder}/error.log warn;",
         "access_log /var/log/nginx/redline.log redline; # <- yours": f"access_log {folder}/access.log redline;",
         "\nhttp {\n": "\nhttp {\n" + "\n".join(temporary) + "\n",

@@ -26,6 +26,12 @@ def rounds() -> int:
 
 
 @pytest.fixture
+def seconds() -> float:
+    """Return for how long faults under load go on: for some seconds, or as long as ``FAULT_SECONDS`` says (``make faults``: a minute)."""
+    return float(os.environ.get("FAULT_SECONDS") or 4)
+
+
+@pytest.fixture
 def tally(request: pytest.FixtureRequest) -> Tally:
     """Return what writes the account, which is printed when all tests are over. What is lost fails the test as well."""
     lines = request.config.stash.setdefault(_TALLIES, [])

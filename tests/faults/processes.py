@@ -61,8 +61,17 @@ class Served:
 @asynccontextmanager
 async def serve(path: Path, **settings: str) -> AsyncIterator[Served]:
     """Run a service on the file for the length of the block; whatever is left of it then is killed."""
+    served = await launch(f"sqlite:///{path}", **settings)
+    try:
+        yield served
+    finally:
+        await served.kill()
+
+
+async def launch(eventlog: str, **settings: str) -> Served:
+    """Start a service on a log. Whoever asks for it ends it."""
     given = {
-        "REDLINE_EVENTLOG": f"sqlite:///{path}",
+        "REDLINE_EVENTLOG": eventlog,
         "REDLINE_PORT": "0",
         "REDLINE_AUTH__SECRET": SECRET,
         "REDLINE_HISTORY__EVENTS": "1000000",
@@ -75,8 +84,4 @@ async def serve(path: Path, **settings: str) -> AsyncIterator[Served]:
     process = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("redline"), "serve", stdout=asyncio.subprocess.PIPE, env={**kept, **given}
     )
-    served = Served(process)
-    try:
-        yield served
-    finally:
-        await served.kill()
+    return Served(process)

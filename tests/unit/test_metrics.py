@@ -45,8 +45,9 @@ def test_every_name_is_there_from_the_start_at_zero() -> None:
         "redline_log_events",
         "redline_log_bytes",
         "redline_log_evicted_total",
-        "redline_log_follow_lag_events",
         "redline_log_reconnects_total",
+        "redline_log_pending_events",
+        "redline_log_follow_lag_events",
         *(
             f"redline_log_{measured}_{part}"
             for measured in ("append_seconds", "group_events", "follow_lag_seconds")
@@ -66,8 +67,9 @@ def test_every_name_is_there_from_the_start_at_zero() -> None:
         ("orgs", "redline_orgs"),
         ("log_events", "redline_log_events"),
         ("log_bytes", "redline_log_bytes"),
-        ("log_follow_lag_events", "redline_log_follow_lag_events"),
         ("log_reconnects", "redline_log_reconnects_total"),
+        ("log_pending", "redline_log_pending_events"),
+        ("log_follow_lag_events", "redline_log_follow_lag_events"),
     ],
 )
 def test_a_plain_one_moves_only_its_own_series(attribute: str, name: str) -> None:

@@ -166,7 +166,7 @@ class Connection:
                 self._failed(server, error)
                 return False
             self._begin(client, server)
-            await client.over
+            await asyncio.wait([client.over])
             return True
         finally:
             self._client = None

@@ -18,15 +18,17 @@ from redline.eventlog.jetstream.following import Following
 from redline.eventlog.jetstream.history import History
 from redline.eventlog.jetstream.ledgers import Ledgers
 from redline.eventlog.jetstream.life import Life
+from redline.eventlog.jetstream.lookout import Lookout
 from redline.eventlog.jetstream.publishing import Publishing
 from redline.eventlog.jetstream.stream import ensure
 from redline.eventlog.jetstream.waiting import Backoff, pause, within
 from redline.eventlog.keys import IdempotencyKeys
+from redline.eventlog.urls import SETTING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from redline.clock import Clock, Timer
+    from redline.clock import Clock
     from redline.envelope import EventId, OrgId
     from redline.errors import RedlineError
     from redline.eventlog.contract import Appended, Bounds, Draft, Follower, Mark, Record, Tail
@@ -37,8 +39,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_LOOK_SECONDS: Final = 1.0
-"""How often the leader is asked what the stream still has: what goes for the stream's bytes goes without a word."""
+_PATIENCE: Final = 3
+"""How many times ``timeout`` the start asks for the stream of servers that are there and do not answer for it."""
 _FAREWELL_SECONDS: Final = 2.0
 """How long a close waits for what was published to be acknowledged and to come back."""
 
@@ -58,15 +60,17 @@ class JetStreamLog:
         self._connection = Connection(options, clock)
         self.following = Following(self._connection, options, clock, self)
         self.history = History(self._connection, options)
-        self._appending = Appending(Publishing(self._connection, options, clock), self._keys)
+        publishing = Publishing(self._connection, options, clock)
+        self._appending = Appending(publishing, self._keys)
         self._life: Life | None = None
         self._trouble: str | None = "the event log is not open"
+        self.lookout = Lookout(self.history, self._usable, self._keys, clock, metrics)
         self._renewing: asyncio.Task[None] | None = None
-        self._looking: asyncio.Task[None] | None = None
-        self._timer: Timer | None = None
         self._closing: asyncio.Task[None] | None = None
         self._reconnects = 0
+        self._connection.watch(self._count_reconnects)
         metrics.orgs.set_function(lambda: len(self._ledgers))
+        metrics.log_pending.set_function(lambda: publishing.pending)
 
     # Its life.
 
@@ -75,17 +79,30 @@ class JetStreamLog:
         self._follower, self._closing = follower, None
         try:
             await self._connection.start()
-            await self._find(follower)
+            await self._find_at_start(follower)
         except LogUnavailable as error:
             await self.close()
-            raise StartupError(f"the event log on NATS cannot be opened: {error}") from None  # noqa: EM102, TRY003 - one line
+            msg = f"{SETTING}: NATS is there, and does not serve the stream {self._options.stream}: {error}"
+            raise StartupError(f"{msg} (Has JetStream a leader, and may this user ask for it?)") from None  # noqa: EM102, TRY003 - one line
         except BaseException:
             await self.close()
             raise
         _logger.info(
             "Of one org's bytes (history.bytes) JetStream has no bound: its events and their age, and the bytes of all, are bounded."
         )
-        self._look_later()
+        self.lookout.start()
+
+    async def _find_at_start(self, follower: Follower) -> None:
+        """Find the stream, and have some patience: servers that were just started take clients before they have elected who answers."""
+        until, backoff = self._clock.monotonic() + _PATIENCE * self._options.timeout, Backoff()
+        while True:
+            try:
+                return await self._find(follower)
+            except LogUnavailable as error:
+                if self._clock.monotonic() >= until:
+                    raise
+                _logger.warning("The event log on NATS is asked again: %s", error)
+            await pause(self._clock, backoff.delay())
 
     async def _find(self, follower: Follower) -> None:
         """Find the stream, or make it, and follow it from its head. Raises ``LogUnavailable`` or ``StartupError``."""
@@ -94,6 +111,7 @@ class JetStreamLog:
         await life.begin(incarnation.last)
         before, self._life = self._life, life
         if before is not None:
+            before.end()
             self._keys.clear()
             follower.lost(None)
         await self.following.start(incarnation.key, incarnation.last)
@@ -110,12 +128,10 @@ class JetStreamLog:
 
     async def _close(self) -> None:
         usable, self._trouble = self._trouble is None, "the event log is not open"
-        if self._timer is not None:
-            self._timer.cancel()
-        for task in (self._renewing, self._looking):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait((task,))
+        await self.lookout.close()
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.wait((self._renewing,))
         life = self._life
         if life is not None and usable and self._connection.fault is None:
             await self._say_farewell(life)
@@ -140,11 +156,20 @@ class JetStreamLog:
         """Say why the log cannot be used now."""
         return self._trouble or self._connection.fault or self.following.fault
 
+    def _count_reconnects(self) -> None:
+        before, self._reconnects = self._reconnects, self._connection.reconnects
+        self._metrics.log_reconnects.inc(self._reconnects - before)
+
+    def _usable(self) -> Life | None:
+        life = self._life
+        return life if life is not None and not life.over and self._trouble is None else None
+
     def _opened(self) -> Life:
-        if self._life is None or self._life.over or self._trouble is not None:
+        life = self._usable()
+        if life is None:
             what = "is closed" if self._closing is not None or self._life is None else "cannot be used now"
             raise LogUnavailable(f"The event log {what}. Try again in a moment.", retry_after=1)  # noqa: EM102, TRY003 - one line
-        return self._life
+        return life
 
     # What the following tells (see jetstream.following.Listener).
 
@@ -215,33 +240,3 @@ class JetStreamLog:
     def release(self, org: OrgId) -> None:
         """Let go of one hold."""
         self._ledgers.release(org)
-
-    # Time.
-
-    def _look_later(self) -> None:
-        self._timer = self._clock.call_at(self._clock.monotonic() + _LOOK_SECONDS, self._look)
-
-    def _look(self) -> None:
-        self._look_later()
-        self._keys.purge()
-        back, self._reconnects = self._connection.reconnects - self._reconnects, self._connection.reconnects
-        self._metrics.log_reconnects.inc(back)
-        if self._looking is None and self._trouble is None:
-            self._looking = asyncio.get_running_loop().create_task(self._look_once())
-
-    async def _look_once(self) -> None:
-        try:
-            await self.look()
-        except LogUnavailable:
-            pass  # `fault` says so
-        finally:
-            self._looking = None
-
-    async def look(self) -> None:
-        """Look what the stream has, and let go of what it has not any more. Raises ``LogUnavailable``."""
-        life, state = self._life, await self.history.state()
-        self._metrics.log_events.set(state.messages)
-        self._metrics.log_bytes.set(state.size)
-        self._metrics.log_follow_lag_events.set(max(0, state.last - self.following.followed))
-        if life is not None and life is self._life and not life.over:
-            life.begins_at(state.first)

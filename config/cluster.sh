@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Three NATS servers in a cluster and two Redline nodes over them, on this machine, until Ctrl-C: to see what README.md says of many nodes.
+# One machine is no cluster: it dies as one. On three, the same commands, with the addresses of each.
+#
+#   config/cluster.sh FOLDER        the servers keep their streams in FOLDER, and find them there again
+#
+# NATS_PORT (4222, and the two after it), ROUTE_PORT (6222, ..), MONITOR_PORT (8222, ..) and REDLINE_PORT (8000, and the one after it) move the ports. All other
+# REDLINE_* settings count for both nodes; a secret is made where none is given. nats-server and redline are taken from PATH, or from .venv.
+set -euo pipefail
+
+folder=${1:?"name the folder that the servers keep their streams in: config/cluster.sh FOLDER"}
+here=$(cd "$(dirname "$0")" && pwd)
+PATH=$PATH:$here/../.venv/bin
+nats=${NATS_PORT:-4222} route=${ROUTE_PORT:-6222} monitor=${MONITOR_PORT:-8222} redline=${REDLINE_PORT:-8000}
+mkdir -p "$folder"
+
+# Whatever ends this ends all of them; the nodes first, as their streams are to be closed in words.
+nodes=() servers=()
+stop() {
+  trap - EXIT INT TERM
+  ((${#nodes[@]})) && kill "${nodes[@]}" 2>/dev/null && wait "${nodes[@]}" || true
+  ((${#servers[@]})) && kill "${servers[@]}" 2>/dev/null && wait "${servers[@]}" || true
+}
+trap stop EXIT
+trap 'exit 0' INT TERM
+
+routes=nats://127.0.0.1:$route,nats://127.0.0.1:$((route + 1)),nats://127.0.0.1:$((route + 2))
+for n in 0 1 2; do
+  NATS_STORE=$folder/nats-$n nats-server -c "$here/nats.conf" --name "nats-$n" --addr 127.0.0.1 --port $((nats + n)) --http_port $((monitor + n)) \
+    --cluster_name redline --cluster "nats://127.0.0.1:$((route + n))" --routes "$routes" --log "$folder/nats-$n.log" &
+  servers+=($!)
+done
+
+# Until the three have found one another and the leader of their metadata, there is nothing to make a stream with.
+healthy() {
+  exec 3<>"/dev/tcp/127.0.0.1/$1" || return
+  printf 'GET /healthz HTTP/1.0\r\n\r\n' >&3
+  grep -q '"status":"ok"' <&3
+}
+for n in 0 1 2; do
+  for ((tries = 0; ; tries++)); do
+    (healthy $((monitor + n))) 2>/dev/null && break
+    kill -0 "${servers[n]}" 2>/dev/null && ((tries < 300)) || { echo "cluster.sh: NATS did not start; $folder/nats-$n.log says why" >&2; exit 1; }
+    sleep 0.1
+  done
+done
+
+export REDLINE_EVENTLOG="${REDLINE_EVENTLOG:-nats://127.0.0.1:$nats,127.0.0.1:$((nats + 1)),127.0.0.1:$((nats + 2))?replicas=3}"
+if [[ -z ${REDLINE_AUTH__SECRET:-}${REDLINE_AUTH__KEYS:-}${REDLINE_AUTH__JWKS:-} ]]; then
+  REDLINE_AUTH__SECRET=$(head -c 36 /dev/urandom | base64)
+  export REDLINE_AUTH__SECRET
+  (umask 077 && printf 'REDLINE_AUTH__SECRET=%s\n' "$REDLINE_AUTH__SECRET" >"$folder/environment")
+  echo "cluster.sh: the nodes' secret is in $folder/environment"
+fi
+for n in 0 1; do
+  REDLINE_PORT=$((redline + n)) redline serve &
+  nodes+=($!)
+done
+
+echo "cluster.sh: NATS is ${servers[*]}, Redline is ${nodes[*]}; end any of them with kill -9 and see (Ctrl-C ends all)"
+wait
