@@ -61,10 +61,12 @@ class IdempotencyKeys:
         return Appended(use.event_id, duplicate=True)
 
     def remember(self, org: OrgId, key: str, fingerprint: bytes, event_id: str) -> None:
-        """Hold a key for which :meth:`answer` has just returned None."""
+        """Hold a key for which :meth:`answer` has returned None. Of two uses the first counts."""
         until = self._clock.monotonic() + self._seconds
-        self._uses.setdefault(org, OrderedDict())[key] = _Use(event_id, fingerprint, until)
-        self._expiring.append((until, org))
+        uses = self._uses.setdefault(org, OrderedDict())
+        if key not in uses:
+            uses[key] = _Use(event_id, fingerprint, until)
+            self._expiring.append((until, org))
 
     def restore(self, org: OrgId, key: str, fingerprint: bytes, event_id: str, remaining: float) -> None:
         """Hold a key of an earlier life for ``remaining`` seconds more.

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from redline.errors import IdempotencyConflict, InvalidPayload, RedlineError, St
 from redline.settings import load_settings
 from redline.testing import EventParser, StreamConnection
 from redline.web.connection import is_optimised
+from tests.contracts.eventlog.jetstreams import Stream
 from tests.examples.price_watch import NAME, create_app
 
 if TYPE_CHECKING:
@@ -365,10 +366,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run a program for the length of the block; what it says on stderr goes to a file."""
+def running(command: list[str], log: Path, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a program for the length of the block; what it says on stderr goes to a file. ``settings`` are variables of its own."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("REDLINE_", "SANIC_"))}
-    variables |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_HEARTBEAT_SECONDS": "5"}
+    variables |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_HEARTBEAT_SECONDS": "5", **settings}
     with log.open("w") as errors:
         started = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True)
         timer = threading.Timer(LONGEST, _kill, [started])
@@ -435,6 +436,25 @@ def test_several_worker_processes_are_refused_by_name(tmp_path: Path) -> None:
         program.communicate(timeout=LONGEST)
         assert program.returncode not in {0, None, -signal.SIGKILL}
     assert f"StartupError: {NAME} would run with 2 worker processes" in log.read_text()
+
+
+async def test_several_worker_processes_share_a_log_that_is_made_for_it(tmp_path: Path, nats_url: str) -> None:
+    shared, port, log = Stream(nats_url), free_port(), tmp_path / "log"
+    url = f"http://127.0.0.1:{port}/live"
+    try:
+        with running([sys.executable, str(EXAMPLE), str(port), "2"], log, REDLINE_EVENTLOG=shared.url) as program:
+            for _ in range(2):
+                await asyncio.to_thread(opened, program)
+            async with asyncio.timeout(LONGEST), AsyncExitStack() as stack:
+                clients = [await stack.enter_async_context(Client(url, token())) for _ in range(8)]
+                streams = [await stack.enter_async_context(aclosing(client.subscribe(control=True))) for client in clients]
+                assert [(await anext(stream)).kind for stream in streams] == ["stream.open"] * 8
+                ids = [(await client.publish("scheduler.tick", TICK)).id for client in clients]
+                for stream in streams:
+                    assert [(await anext(stream)).id for _ in ids] == ids
+    finally:
+        await shared.delete()
+    assert "Traceback" not in log.read_text()
 
 
 README = Path(__file__).parents[2] / "README.md"

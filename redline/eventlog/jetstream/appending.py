@@ -42,57 +42,59 @@ class Appending:
 
     async def append(self, life: Life, drafts: Sequence[Draft]) -> list[Appended | RedlineError]:
         """Append each draft, in order; return one answer each, once the stream has it."""
-        answers: list[Appended | RedlineError | None] = [self._known(draft) for draft in drafts]
-        sent = [index for index, answer in enumerate(answers) if answer is None]
-        encoded = [encode(drafts[index]) for index in sent]
-        outgoing = [
-            Outgoing(subject_of(life.stream, drafts[index].envelope.org), one.payload, one.msg_id)
-            for index, one in zip(sent, encoded, strict=True)
-        ]
-        acks = await self._publish(outgoing) if outgoing else []
-        if life.over:
-            gone = LogUnavailable("The event log was made anew while this was appended. Publish it again.", retry_after=1)
-            acks = [ack if isinstance(ack, RedlineError) else gone for ack in acks]
-        fresh = [
-            (index, one, ack.seq) for index, one, ack in zip(sent, encoded, acks, strict=True) if isinstance(ack, Ack) and not ack.duplicate
-        ]
-        ids = life.sealer.ids_of((drafts[index].envelope.org, EVENT, seq, check_of(one.nonce)) for index, one, seq in fresh)
-        for (index, _, seq), event_id in zip(fresh, ids, strict=True):
-            life.acknowledged(seq)
-            answers[index] = Appended(event_id, duplicate=False)
-            self._remember(drafts[index], event_id)
-        for index, one, ack in zip(sent, encoded, acks, strict=True):
+        answers: list[Appended | RedlineError | None] = []
+        sent: list[tuple[int, Draft, Encoded]] = []
+        outgoing: list[Outgoing] = []
+        for index, draft in enumerate(drafts):
+            known = self._known(draft) if draft.key is not None else None
+            answers.append(known)
+            if known is None:
+                one = encode(draft)
+                sent.append((index, draft, one))
+                outgoing.append(Outgoing(subject_of(life.stream, draft.envelope.org), one.payload, one.msg_id))
+        acks = await self._publish(life, outgoing) if outgoing else ()
+        duplicates: list[tuple[int, Draft, Encoded, int]] = []
+        for (index, draft, one), ack in zip(sent, acks, strict=True):
             if isinstance(ack, RedlineError):
                 answers[index] = ack
             elif ack.duplicate:
-                answers[index] = await self._duplicate(life, drafts[index], one, ack.seq)
+                duplicates.append((index, draft, one, ack.seq))
+            else:
+                org, seq = draft.envelope.org, ack.seq
+                event_id = life.sealer.id_of(org, EVENT, seq, check_of(one.nonce))
+                life.acknowledged(seq)
+                answers[index] = Appended(event_id, duplicate=False)
+                if draft.key is not None:
+                    self._keys.remember(org, draft.key, draft.fingerprint, event_id)
+        for index, draft, one, seq in duplicates:
+            answers[index] = await self._duplicate(life, draft, one, seq)
         return [answer for answer in answers if answer is not None]
 
     async def idle(self) -> None:
         """Wait until nothing awaits its acknowledgement."""
         await self._none.wait()
 
-    async def _publish(self, outgoing: Sequence[Outgoing]) -> list[Ack | RedlineError]:
+    async def _publish(self, life: Life, outgoing: Sequence[Outgoing]) -> Sequence[Ack | RedlineError]:
+        followed = life.followed
         self._pending += 1
         self._none.clear()
         try:
-            return await self._publishing.publish_all(outgoing)
+            acks = await self._publishing.publish_all(outgoing)
         finally:
             self._pending -= 1
             if not self._pending:
                 self._none.set()
+        # What is new comes after all that was there before: where it does not, this is another stream, and this node is about to learn it.
+        if life.over or any([isinstance(ack, Ack) and ack.seq <= followed and not ack.duplicate for ack in acks]):  # noqa: C419 - faster
+            gone = LogUnavailable("The event log was made anew while this was appended. Publish it again.", retry_after=1)
+            return [ack if isinstance(ack, RedlineError) else gone for ack in acks]
+        return acks
 
     def _known(self, draft: Draft) -> Appended | RedlineError | None:
-        if draft.key is None:
-            return None
         try:
-            return self._keys.answer(draft.envelope.org, draft.key, draft.fingerprint)
+            return self._keys.answer(draft.envelope.org, draft.key or "", draft.fingerprint)
         except RedlineError as error:
             return error
-
-    def _remember(self, draft: Draft, event_id: str) -> None:
-        if draft.key is not None:
-            self._keys.remember(draft.envelope.org, draft.key, draft.fingerprint, event_id)
 
     async def _duplicate(self, life: Life, draft: Draft, one: Encoded, seq: int) -> Appended | RedlineError:
         """Return what to answer for a draft whose key was used before, for what is at ``seq``, on whichever node."""

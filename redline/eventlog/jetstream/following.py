@@ -9,44 +9,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from redline.errors import LogUnavailable
 from redline.eventlog.jetstream import wire
 from redline.eventlog.jetstream.consumer import HEARTBEAT, SILENCE, Consumer
+from redline.eventlog.jetstream.history import History
 from redline.eventlog.jetstream.progress import Progress
 from redline.eventlog.jetstream.requests import ApiError
 from redline.eventlog.jetstream.stream import inspect
 from redline.eventlog.jetstream.waiting import Backoff, pause, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from redline.clock import Clock
     from redline.eventlog.jetstream.connection import Connection
     from redline.eventlog.jetstream.options import JetStreamOptions
-    from redline.eventlog.jetstream.wire import Message
+    from redline.eventlog.jetstream.progress import Listener
 
 _logger = logging.getLogger(__name__)
 
 _NANO: Final = 1_000_000_000
 _NO_SUCH_STREAM: Final = 10059
-_ATTEMPT: Final = 2.0
+_ATTEMPT: Final = 1.0
 """The making of a consumer takes at most this long (seconds): its server may stand still, and the next attempt may meet another."""
-
-
-class Listener(Protocol):
-    """Who is told, on the loop. None of these may fail."""
-
-    def on_messages(self, messages: Sequence[Message]) -> None:
-        """Take what came since the last turn of the loop, in order; sequences follow one another without a hole."""
-
-    def on_jump(self, first_missing: int, following: int) -> None:
-        """Note that the sequences from ``first_missing`` to before ``following`` were evicted before they came here."""
-
-    def on_lost(self) -> None:
-        """Note that the stream is gone, is another one, or has lost what was followed. Nothing more comes until :meth:`Following.start`."""
+_POLL: Final = 0.25
+"""As long as no consumer can be made, what came meanwhile is read this often (seconds), besides the attempts to make one."""
+_PAGES: Final = 16
+_PAGE_MESSAGES: Final = 1000
+_PAGE_BYTES: Final = 1 << 20
 
 
 class Following:
@@ -59,12 +53,14 @@ class Following:
         self._timeout = options.timeout
         self._clock = clock
         self._listener = listener
+        self._history = History(connection, options)
         self._key = b""
+        self._caught_up = -math.inf
         self._task: asyncio.Task[None] | None = None
         self._consumer: Consumer | None = None
         self._begun: asyncio.Future[None] | None = None
         self._moved = asyncio.Event()
-        self._progress = Progress(clock, options.timeout)
+        self._progress = Progress(clock, options.timeout, listener)
         self.consumers = 0
         connection.watch(self._changed)
 
@@ -80,7 +76,8 @@ class Following:
         """
         await self.close()
         self._key = key
-        self._progress.advance(after)
+        self._caught_up = -math.inf
+        self._progress.begin(after)
         self._begun = begun = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._follow(), name="redline-nats-follow")
         try:
@@ -110,9 +107,13 @@ class Following:
         """Say why what comes may be late, or None."""
         if self._task is None or self._task.done():
             return "the stream is not followed"
-        if self._consumer is None or self._consumer.doubt.done():
-            return "the stream is being taken up again"
-        silence = self._clock.monotonic() - self._consumer.heard
+        if not self._connection.connected:
+            return "the stream waits for the connection to NATS"
+        consumer = self._consumer
+        heard = self._caught_up if consumer is None else max(consumer.heard, self._caught_up)
+        if heard == -math.inf:
+            return "the stream is not followed yet"
+        silence = self._clock.monotonic() - heard
         return None if silence < SILENCE else f"nothing was heard of the stream for {silence:.0f} s"
 
     async def close(self) -> None:
@@ -131,7 +132,10 @@ class Following:
             if not self._connection.connected:
                 await self._moved.wait()
                 continue
+            patience = math.inf
             try:
+                await self._catch_up()
+                patience = _POLL
                 why = await self._consume(backoff.reset)
             except _Lost:
                 break
@@ -141,7 +145,7 @@ class Following:
                 _logger.exception("The stream %s cannot be followed.", self._stream)
                 why = "an error of ours"
             _logger.info("The consumer of the stream %s is made anew after %d: %s.", self._stream, self.followed, why.rstrip("."))
-            await pause(self._clock, backoff.delay())
+            await pause(self._clock, min(patience, backoff.delay()))
         lost = "The event log's stream is gone, or another one. Try again shortly."
         self._progress.fail(lost)
         if self._begun is not None and not self._begun.done():
@@ -149,19 +153,40 @@ class Following:
         else:
             self._listener.on_lost()
 
+    async def _catch_up(self) -> None:
+        """Read what came since, without a consumer. Raises :class:`_Lost`.
+
+        A cluster that elects a leader of its servers makes no consumer for some seconds, while its streams are written and read.
+        """
+        await self._inspect()
+        for _ in range(_PAGES):
+            page = await self._history.page(f"{self._stream}.*", self.followed + 1, _PAGE_MESSAGES, _PAGE_BYTES)
+            if page:
+                await self._inspect()
+            self._caught_up = self._clock.monotonic()
+            if not page:
+                break
+            self._progress.take(page)
+
+    async def _inspect(self) -> None:
+        """See whether this is still the stream that was followed. Raises :class:`_Lost`.
+
+        After something was taken from it, not before: a stream that is the right one now was it then.
+        """
+        found = await inspect(self._connection, self._stream)
+        if found is None or found.key != self._key or found.last < self.followed:
+            raise _Lost
+
     async def _consume(self, begun: Callable[[], None]) -> str:
         """Follow with one consumer; return why it had to be left. Raises :class:`_Lost`."""
         connection, name = self._connection, f"redline-{secrets.token_hex(8)}"
         inbox = connection.inbox()
-        consumer = Consumer(self.followed, self._clock, self._respond, self._take, self._skip)
+        consumer = Consumer(self.followed, self._clock, self._respond, self._progress.take, self._progress.skip)
         sid = connection.handle(inbox, consumer.delivered)
         try:
             async with within(self._clock, _ATTEMPT):
                 await self._make(name, inbox)
-                # Only now: a stream that is the right one after the consumer was made was it when it was made.
-                found = await inspect(connection, self._stream)
-            if found is None or found.key != self._key or found.last < self.followed:
-                raise _Lost
+                await self._inspect()
             self.consumers += 1
             self._consumer = consumer
             begun()
@@ -212,36 +237,6 @@ class Following:
     def _respond(self, reply: str) -> None:
         if self._connection.connected:
             self._connection.send(wire.publish(reply, "", b""))
-
-    def _take(self, messages: Sequence[Message]) -> None:
-        """Hand messages on, in runs without a hole."""
-        start = 0
-        while start < len(messages):
-            first = messages[start].seq
-            if first != self.followed + 1:
-                self._tell(self._listener.on_jump, self.followed + 1, first)
-            stop = len(messages)
-            if messages[-1].seq - first != stop - 1 - start:
-                stop = next(at for at in range(start + 1, stop) if messages[at].seq != messages[at - 1].seq + 1)
-            run = messages[start:stop]
-            self._progress.advance(run[-1].seq)
-            self._tell(self._listener.on_messages, run)
-            start = stop
-        self._progress.wake()
-
-    def _skip(self, last: int) -> None:
-        """Note that up to ``last`` there is nothing more to come."""
-        if last > self.followed:
-            first = self.followed + 1
-            self._progress.advance(last)
-            self._tell(self._listener.on_jump, first, last + 1)
-            self._progress.wake()
-
-    def _tell(self, call: Callable[..., None], *args: object) -> None:
-        try:
-            call(*args)
-        except Exception:
-            _logger.exception("The event log failed on what came from its stream, up to %d.", self.followed)
 
     def _changed(self) -> None:
         self._moved.set()

@@ -83,6 +83,11 @@ class Life:
             task.cancel()
         self._ledgers.clear()
 
+    @property
+    def followed(self) -> int:
+        """Return the sequence up to which the stream has come to this node."""
+        return self._following.followed
+
     def acknowledged(self, seq: int) -> None:
         """Learn that this node has answered for an event."""
         self._acknowledged = max(self._acknowledged, seq)

@@ -18,6 +18,7 @@ from redline.eventlog.jetstream.following import Following
 from redline.eventlog.jetstream.history import History
 from redline.eventlog.jetstream.ledgers import Ledgers
 from redline.eventlog.jetstream.life import Life
+from redline.eventlog.jetstream.lookout import Lookout
 from redline.eventlog.jetstream.publishing import Publishing
 from redline.eventlog.jetstream.stream import ensure
 from redline.eventlog.jetstream.waiting import Backoff, pause, within
@@ -27,7 +28,7 @@ from redline.eventlog.urls import SETTING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from redline.clock import Clock, Timer
+    from redline.clock import Clock
     from redline.envelope import EventId, OrgId
     from redline.errors import RedlineError
     from redline.eventlog.contract import Appended, Bounds, Draft, Follower, Mark, Record, Tail
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_LOOK_SECONDS: Final = 1.0
-"""How often the leader is asked what the stream still has: what goes for the stream's bytes goes without a word."""
 _PATIENCE: Final = 3
 """How many times ``timeout`` the start asks for the stream of servers that are there and do not answer for it."""
 _FAREWELL_SECONDS: Final = 2.0
@@ -65,9 +64,8 @@ class JetStreamLog:
         self._appending = Appending(publishing, self._keys)
         self._life: Life | None = None
         self._trouble: str | None = "the event log is not open"
+        self.lookout = Lookout(self.history, self._usable, self._keys, clock, metrics)
         self._renewing: asyncio.Task[None] | None = None
-        self._looking: asyncio.Task[None] | None = None
-        self._timer: Timer | None = None
         self._closing: asyncio.Task[None] | None = None
         self._reconnects = 0
         self._connection.watch(self._count_reconnects)
@@ -92,7 +90,7 @@ class JetStreamLog:
         _logger.info(
             "Of one org's bytes (history.bytes) JetStream has no bound: its events and their age, and the bytes of all, are bounded."
         )
-        self._look_later()
+        self.lookout.start()
 
     async def _find_at_start(self, follower: Follower) -> None:
         """Find the stream, and have some patience: servers that were just started take clients before they have elected who answers."""
@@ -113,6 +111,7 @@ class JetStreamLog:
         await life.begin(incarnation.last)
         before, self._life = self._life, life
         if before is not None:
+            before.end()
             self._keys.clear()
             follower.lost(None)
         await self.following.start(incarnation.key, incarnation.last)
@@ -129,12 +128,10 @@ class JetStreamLog:
 
     async def _close(self) -> None:
         usable, self._trouble = self._trouble is None, "the event log is not open"
-        if self._timer is not None:
-            self._timer.cancel()
-        for task in (self._renewing, self._looking):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait((task,))
+        await self.lookout.close()
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.wait((self._renewing,))
         life = self._life
         if life is not None and usable and self._connection.fault is None:
             await self._say_farewell(life)
@@ -163,11 +160,16 @@ class JetStreamLog:
         before, self._reconnects = self._reconnects, self._connection.reconnects
         self._metrics.log_reconnects.inc(self._reconnects - before)
 
+    def _usable(self) -> Life | None:
+        life = self._life
+        return life if life is not None and not life.over and self._trouble is None else None
+
     def _opened(self) -> Life:
-        if self._life is None or self._life.over or self._trouble is not None:
+        life = self._usable()
+        if life is None:
             what = "is closed" if self._closing is not None or self._life is None else "cannot be used now"
             raise LogUnavailable(f"The event log {what}. Try again in a moment.", retry_after=1)  # noqa: EM102, TRY003 - one line
-        return self._life
+        return life
 
     # What the following tells (see jetstream.following.Listener).
 
@@ -238,31 +240,3 @@ class JetStreamLog:
     def release(self, org: OrgId) -> None:
         """Let go of one hold."""
         self._ledgers.release(org)
-
-    # Time.
-
-    def _look_later(self) -> None:
-        self._timer = self._clock.call_at(self._clock.monotonic() + _LOOK_SECONDS, self._look)
-
-    def _look(self) -> None:
-        self._look_later()
-        self._keys.purge()
-        if self._looking is None and self._trouble is None:
-            self._looking = asyncio.get_running_loop().create_task(self._look_once())
-
-    async def _look_once(self) -> None:
-        try:
-            await self.look()
-        except LogUnavailable:
-            pass  # `fault` says so
-        finally:
-            self._looking = None
-
-    async def look(self) -> None:
-        """Look what the stream has, and let go of what it has not any more. Raises ``LogUnavailable``."""
-        life, state = self._life, await self.history.state()
-        self._metrics.log_events.set(state.messages)
-        self._metrics.log_bytes.set(state.size)
-        self._metrics.log_follow_lag_events.set(max(0, state.last - self.following.followed))
-        if life is not None and life is self._life and not life.over:
-            life.begins_at(state.first)

@@ -1,27 +1,48 @@
-"""How far the stream was followed, and who waits for more.
+"""How far the stream was followed, who is told of it, and who waits for more.
 
-The law of this module: it only goes forward, and a wait costs nothing until it is over. Who waits is bounded by who asks: each for a time.
+The law of this module: it only goes forward, each message is handed on once, and a hole is named before what comes after it. A wait costs
+nothing until it is over; who waits is bounded by who asks, each for a time.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Protocol
 
 from redline.errors import LogUnavailable
 from redline.eventlog.jetstream.waiting import within
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from redline.clock import Clock
+    from redline.eventlog.jetstream.wire import Message
+
+_logger = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Who is told, on the loop. None of these may fail."""
+
+    def on_messages(self, messages: Sequence[Message]) -> None:
+        """Take what came since the last turn of the loop, in order; sequences follow one another without a hole."""
+
+    def on_jump(self, first_missing: int, following: int) -> None:
+        """Note that the sequences from ``first_missing`` to before ``following`` were evicted before they came here."""
+
+    def on_lost(self) -> None:
+        """Note that the stream is gone, is another one, or has lost what was followed. Nothing more comes until :meth:`Following.start`."""
 
 
 class Progress:
     """``followed`` is the sequence up to which everything was handed over."""
 
-    def __init__(self, clock: Clock, timeout: float) -> None:
-        """Take where time comes from, and how long a wait may take (seconds)."""
+    def __init__(self, clock: Clock, timeout: float, listener: Listener) -> None:
+        """Take where time comes from, how long a wait may take (seconds), and whom to tell."""
         self._clock = clock
         self._timeout = timeout
+        self._listener = listener
         self._waiters: dict[asyncio.Future[None], int] = {}
         self._soonest = 0
         self.followed = 0
@@ -42,12 +63,40 @@ class Progress:
         finally:
             self._waiters.pop(waiter, None)
 
-    def advance(self, seq: int) -> None:
-        """Note that everything up to ``seq`` is being handed over. Nobody is woken yet."""
-        self.followed = seq
+    def begin(self, after: int) -> None:
+        """Begin after a sequence."""
+        self.followed = after
 
-    def wake(self) -> None:
-        """Let those go on who waited for no more than there is."""
+    def take(self, messages: Sequence[Message]) -> None:
+        """Hand messages on that the stream has one after the other, in runs without a hole."""
+        start = 0
+        while start < len(messages):
+            first = messages[start].seq
+            if first != self.followed + 1:
+                self._tell(self._listener.on_jump, self.followed + 1, first)
+            stop = len(messages)
+            if messages[-1].seq - first != stop - 1 - start:
+                stop = next(at for at in range(start + 1, stop) if messages[at].seq != messages[at - 1].seq + 1)
+            run = messages[start:stop]
+            self.followed = run[-1].seq
+            self._tell(self._listener.on_messages, run)
+            start = stop
+        self._wake()
+
+    def skip(self, last: int) -> None:
+        """Note that up to ``last`` there is nothing more to come."""
+        if last > self.followed:
+            first, self.followed = self.followed + 1, last
+            self._tell(self._listener.on_jump, first, last + 1)
+            self._wake()
+
+    def _tell(self, call: Callable[..., None], *args: object) -> None:
+        try:
+            call(*args)
+        except Exception:
+            _logger.exception("The event log failed on what came from its stream, up to %d.", self.followed)
+
+    def _wake(self) -> None:
         if not self._waiters or self._soonest > self.followed:
             return
         for waiter, seq in self._waiters.items():

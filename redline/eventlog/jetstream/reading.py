@@ -32,6 +32,7 @@ MOST_PER_ORG: Final = 1_000_000
 """How many events of one org are counted, where the stream keeps any number: what is older is as good as evicted."""
 _AT_ONCE: Final = 32
 """How many orgs are read at once: each takes up to two pages of memory meanwhile."""
+_PAGES_AT_ONCE: Final = 256
 _PAGE: Final = 1000
 _PAGE_BYTES: Final = 4 * 1024 * 1024
 _KEPT_BYTES: Final = 8 * 1024 * 1024
@@ -48,6 +49,7 @@ class Reader:
         self.per_org = min(incarnation.per_org, MOST_PER_ORG) if incarnation.per_org > 0 else MOST_PER_ORG
         self.history = history
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._pages = asyncio.Semaphore(_PAGES_AT_ONCE)
         self._strange: set[type[Exception]] = set()
 
     # What a message is.
@@ -77,6 +79,10 @@ class Reader:
 
     async def fetch(self, org: OrgId, places: Sequence[int], ledger: Ledger) -> list[Record]:
         """Return the events at these places of an org. Where one is gone, so is all before it, and this raises :class:`EvictedError`."""
+        async with self._pages:
+            return await self._fetch(org, places, ledger)
+
+    async def _fetch(self, org: OrgId, places: Sequence[int], ledger: Ledger) -> list[Record]:
         subject = subject_of(self.stream, org)
         found: list[Message] = []
         while len(found) < len(places):

@@ -12,7 +12,7 @@ bits as a number: two halves of nothing, in the form that contract §1 gives an 
 
 from __future__ import annotations
 
-from binascii import a2b_base64, b2a_base64
+from binascii import Error, a2b_base64, b2a_base64
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -75,7 +75,8 @@ class Sealer:
 
     def id_of(self, org: OrgId, kind: int, seq: int, check: int) -> str:
         """Return the id of a place."""
-        return self.ids_of(((org, kind, seq, check),))[0]
+        sealed = self._encrypt((seq << 80 | kind << 78 | check << 48 | self._tag(org)).to_bytes(_BLOCK, "big"))
+        return f"{b2a_base64(sealed[:_TEXT_BYTES], newline=False).translate(_OUT).decode()}-{int.from_bytes(sealed[_TEXT_BYTES:], 'big')}"
 
     def ids_of(self, places: Iterable[tuple[OrgId, int, int, int]]) -> list[str]:
         """Return the ids of many places (org, kind, sequence, check), which costs less than one by one."""
@@ -95,7 +96,12 @@ class Sealer:
         if len(epoch) != _TEXT or number >> _NUMBER_BITS:
             return None
         # 12 characters of 64 are 72 bits, whichever they are: one text for each block, and one block for each text.
-        text = a2b_base64(epoch.encode().translate(_IN))
+        try:
+            text = a2b_base64(epoch.encode().translate(_IN))
+        except Error:
+            return None
+        if len(text) != _TEXT_BYTES:
+            return None
         plain = int.from_bytes(self._decrypt(text + number.to_bytes(_BLOCK - _TEXT_BYTES, "big")), "big")
         if plain & _TAG_MASK != self._tag(org):
             return None

@@ -33,12 +33,17 @@ _KEY_BYTES: Final = 32
 _NANO: Final = 1_000_000_000
 _NO_SUCH_STREAM: Final = 10059
 _NAME_IN_USE: Final = 10058
+_NO_PEERS: Final = 10005
 _REPLICAS_ALONE: Final = 10074
 _UNAVAILABLE: Final = 500
 _HOPELESS: Final = {10028, 10047, _REPLICAS_ALONE}
 """Refusals that no waiting mends, though their code says so: not enough memory or disk for the stream, more replicas than servers."""
 _SHORTEST: Final = 0.1
 """The shortest duplicate window that JetStream takes (seconds)."""
+
+
+class _NoPeersError(StartupError):
+    """The cluster has not enough servers for the stream's replicas, or not yet."""
 
 
 class Incarnation(NamedTuple):
@@ -69,7 +74,7 @@ async def ensure(connection: Connection, options: JetStreamOptions, retention: R
     while True:
         try:
             return await _ensure(connection, options, retention)
-        except LogUnavailable:  # a cluster that has just been started has no leader yet
+        except (LogUnavailable, _NoPeersError):  # a cluster that has just been started has no leader yet, or not all its servers
             if clock.monotonic() >= until:
                 raise
         await pause(clock, backoff.delay())
@@ -85,7 +90,8 @@ async def _ensure(connection: Connection, options: JetStreamOptions, retention: 
             if error.err_code != _NAME_IN_USE:  # else: another node was faster, and its settings and key count
                 if error.code >= _UNAVAILABLE and error.err_code not in _HOPELESS:
                     raise LogUnavailable(f"JetStream cannot make the stream now: {error}. Try again shortly.") from None  # noqa: EM102, TRY003
-                raise StartupError(_line(options.stream, f"JetStream does not make it: {error}; {_way_out(error)}")) from None
+                kind = _NoPeersError if error.err_code == _NO_PEERS else StartupError
+                raise kind(_line(options.stream, f"JetStream does not make it: {error}; {_way_out(error)}")) from None
         info = await _info(connection, options.stream)
     if info is None:
         raise LogUnavailable(f"The stream {options.stream} is gone again. Try again shortly.")  # noqa: EM102, TRY003 - one line
@@ -167,8 +173,8 @@ def _key(config: Mapping[str, Any]) -> bytes | None:
 
 
 def _way_out(error: ApiError) -> str:
-    if error.err_code == _REPLICAS_ALONE or "replicas" in str(error):
-        return "set the option replicas to no more than there are servers in the cluster"
+    if error.err_code in {_NO_PEERS, _REPLICAS_ALONE}:
+        return "set the option replicas to no more than the servers that the cluster has, all of them with JetStream"
     if "storage" in str(error) or "store" in str(error) or "resources" in str(error):
         return "give JetStream more room (max_file_store, the account's limits), or set history.total_bytes lower"
     if "overlap" in str(error):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from redline.envelope import EventId, parse_org
-from redline.errors import IdempotencyConflict, LogUnavailable
+from redline.errors import IdempotencyConflict, LogUnavailable, StartupError
 from redline.eventlog.contract import Appended, EvictedError
 from redline.eventlog.jetstream import wire
+from redline.eventlog.jetstream.options import parse_options
 from redline.eventlog.jetstream.subjects import subject_of
 from redline.eventlog.retention import Retention
 from redline.testing.clock import ManualClock
@@ -221,7 +223,7 @@ async def test_what_went_for_the_streams_bytes_is_seen(stream: Stream) -> None:
             await one.append(*[draft(b"x" * 10_000, org=GLOBEX) for _ in range(5)])
         async with asyncio.timeout(30):
             while (await other.log.bounds(ACME)).oldest is not None:
-                await log_of(other).look()
+                await log_of(other).lookout.look()
         assert await located(other, first) == "resumes", "it was the org's last: nothing is missing after it"
         with pytest.raises(EvictedError):
             await other.log.read(ACME, 0, MUCH)
@@ -312,6 +314,30 @@ async def test_a_node_that_was_overtaken_without_loss_goes_on(stream: Stream) ->
             lag.be_overtaken()
         await other.caught_up(ids)
         assert other.losses == []
+
+
+async def test_a_log_that_was_closed_starts_again(stream: Stream) -> None:
+    """As an application that is stopped and started, again and again, in one process."""
+    follower = Following(stream.log(), ManualClock())
+    ids: list[str] = []
+    for _ in range(3):
+        await follower.log.start(follower)
+        ids += await follower.append(draft())
+        assert await follower.ids() == ids
+        await follower.log.close()
+        assert follower.log.fault
+
+
+async def test_a_start_where_no_server_is_says_so_in_one_line(stream: Stream) -> None:
+    stream.options = replace(stream.options, servers=("127.0.0.1:9",), timeout=0.5, user="bob", password="hunter2")
+    log = stream.log()
+    with pytest.raises(StartupError) as raised:
+        await log.start(Following(log, ManualClock()))
+    stream.options = replace(stream.options, servers=parse_options(stream.url).servers, user=None, password=None)
+    assert "127.0.0.1:9" in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+    assert log.fault
 
 
 # What others put there.

@@ -73,6 +73,8 @@ def test_the_check_is_part_of_the_nonce(nonce: str, check: int) -> None:
     assert check_of(nonce) == check
 
 
-@pytest.mark.parametrize("event_id", [EventId("AAAAAAAAAAAA", 2**56), EventId("AAAAAAAAAAA", 1), EventId("AAAAAAAAAAAAA", 1)])
+@pytest.mark.parametrize(
+    "event_id", [EventId("AAAAAAAAAAAA", 2**56), EventId("AAAAAAAAAAA", 1), EventId("AAAAAAAAAAAAA", 1), EventId("AAAA\u00e4AAAAAAA", 1)]
+)
 def test_what_is_no_block_is_nobodys(event_id: EventId) -> None:
     assert SEALER.open(ACME, event_id) is None
