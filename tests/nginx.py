@@ -43,7 +43,7 @@ class Nginx:
 def configured(folder: Path, port: int, upstreams: Sequence[str], changes: Mapping[str, str]) -> str:
     """Return the shipped file with a port, Redline's nodes (URLs) and the paths of ``folder``; ``changes`` are further ones, old to new."""
     first, *others = [f"127.0.0.1:{urlsplit(upstream).port}" for upstream in upstreams]
-    second = "#server 127.0.0.1:8001 max_fails=1 fail_timeout=1s;"
+    second = "#server 127.0.0.1:8001 max_fails=0;"
     temporary = [f"{name}_temp_path {folder}/{name};" for name in _TEMPORARY]  # of a packaged nginx they are the system's
     text = SHIPPED.read_text()
     for old, new in {
