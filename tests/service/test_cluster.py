@@ -93,7 +93,8 @@ class Shipped(NatsServer):
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Shipped]:
     """Run such a server."""
-    server = Shipped(tmp_path / "nats").start()
+    server = Shipped(tmp_path / "nats")
+    server.start()
     yield server
     server.kill()
 
