@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,13 +12,13 @@ from redline.errors import LogUnavailable, OverCapacity, StartupError
 from redline.eventlog.jetstream.publishing import Ack, Outgoing
 from redline.eventlog.retention import Retention
 from tests.nats import NatsCluster
-from tests.unit.eventlog.jetstream.kit import wired
+from tests.unit.eventlog.jetstream.wirekit import wired
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.unit.eventlog.jetstream.kit import Wired
+    from tests.unit.eventlog.jetstream.wirekit import Wired
 
 MUCH = Retention(events=100_000)
 
@@ -67,9 +68,16 @@ class Publisher:
         self._stopped = True
 
 
+async def caught_up(wire: Wired, seq: int) -> None:
+    """Wait until ``seq`` was handed over, for as often as the log's own patience is over: elections take several seconds."""
+    while wire.following.followed < seq:
+        with suppress(LogUnavailable):
+            await wire.following.reached(seq)
+
+
 async def whole(wire: Wired, publisher: Publisher) -> None:
     """Check that the follower has everything that was acknowledged, once, in the order of the stream."""
-    await wire.following.reached(max(publisher.acknowledged.values()))
+    await caught_up(wire, max(publisher.acknowledged.values()))
     heard = {message.data: message.seq for message in wire.heard.messages}
     assert len(heard) == len(wire.heard.messages)
     assert {data: heard.get(data) for data in publisher.acknowledged} == publisher.acknowledged
@@ -125,7 +133,7 @@ async def test_without_a_quorum_nothing_is_acknowledged_and_with_it_all_goes_on(
             tasks.create_task(publisher.run())
             await publisher.more(10)
             publisher.stop()
-        await wire.following.reached(max(publisher.acknowledged.values()))
+        await caught_up(wire, max(publisher.acknowledged.values()))
         assert wire.heard.data[0] == b"before"
         kept = [data for data in wire.heard.data if data in publisher.acknowledged]
         assert kept == list(publisher.acknowledged)
