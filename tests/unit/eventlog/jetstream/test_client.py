@@ -10,7 +10,7 @@ from nats.aio.transport import TcpTransport
 
 from redline.eventlog.jetstream.client import Client
 from redline.eventlog.jetstream.options import parse_options
-from tests.unit.eventlog.jetstream.wirekit import turns
+from tests.unit.eventlog.jetstream.kit import turns
 
 
 def test_what_is_overridden_is_there_with_its_parameters() -> None:

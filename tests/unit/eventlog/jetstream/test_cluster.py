@@ -12,13 +12,13 @@ from redline.errors import LogUnavailable, OverCapacity, StartupError
 from redline.eventlog.jetstream.publishing import Ack, Outgoing
 from redline.eventlog.retention import Retention
 from tests.nats import NatsCluster
-from tests.unit.eventlog.jetstream.wirekit import wired
+from tests.unit.eventlog.jetstream.kit import wired
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.unit.eventlog.jetstream.wirekit import Wired
+    from tests.unit.eventlog.jetstream.kit import Wired
 
 MUCH = Retention(events=100_000)
 

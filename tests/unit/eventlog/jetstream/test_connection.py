@@ -17,7 +17,7 @@ from redline.eventlog.jetstream.waiting import Backoff
 from redline.testing import ManualClock
 from tests.nats import NatsCluster, NatsServer, free_ports
 from tests.unit.eventlog.jetstream.identities import Authority, operated
-from tests.unit.eventlog.jetstream.wirekit import Changes, options_of, turns, wired
+from tests.unit.eventlog.jetstream.kit import Changes, options_of, turns, wired
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

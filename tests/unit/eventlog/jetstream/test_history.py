@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from redline.errors import LogUnavailable
-from tests.unit.eventlog.jetstream.wirekit import wired
+from tests.unit.eventlog.jetstream.kit import wired
 
 
 async def test_a_page_is_one_orgs_in_order_with_the_servers_times(nats_url: str) -> None:

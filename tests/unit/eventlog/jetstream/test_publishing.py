@@ -13,7 +13,7 @@ from redline.eventlog.jetstream.publishing import Ack, Outgoing
 from redline.eventlog.retention import Retention
 from redline.testing import ManualClock
 from tests.nats import NatsServer
-from tests.unit.eventlog.jetstream.wirekit import acknowledged, turns, wired
+from tests.unit.eventlog.jetstream.kit import acknowledged, turns, wired
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

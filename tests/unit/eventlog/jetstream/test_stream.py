@@ -13,7 +13,7 @@ from redline.eventlog.jetstream.stream import ensure, inspect
 from redline.eventlog.retention import Retention
 from redline.testing import ManualClock
 from tests.nats import NatsServer
-from tests.unit.eventlog.jetstream.wirekit import wired
+from tests.unit.eventlog.jetstream.kit import wired
 
 if TYPE_CHECKING:
     from pathlib import Path
