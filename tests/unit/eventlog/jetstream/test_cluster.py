@@ -10,6 +10,7 @@ import pytest
 
 from redline.errors import LogUnavailable, OverCapacity, StartupError
 from redline.eventlog.jetstream.publishing import Ack, Outgoing
+from redline.eventlog.jetstream.stream import ensure
 from redline.eventlog.retention import Retention
 from tests.nats import NatsCluster
 from tests.unit.eventlog.jetstream.kit import wired
@@ -68,6 +69,14 @@ class Publisher:
         self._stopped = True
 
 
+async def made(wire: Wired) -> None:
+    """Make the stream, however long a cluster that has just begun takes for it."""
+    while True:
+        with suppress(LogUnavailable, StartupError):
+            wire.stream = await ensure(wire.connection, wire.options, MUCH)
+            return
+
+
 async def caught_up(wire: Wired, seq: int) -> None:
     """Wait until ``seq`` was handed over, for as often as the log's own patience is over: elections take several seconds."""
     while wire.following.followed < seq:
@@ -89,7 +98,8 @@ async def whole(wire: Wired, publisher: Publisher) -> None:
 
 @pytest.mark.parametrize("trouble", ["leader killed", "leader paused", "own server killed", "own server paused", "leader steps down"])
 async def test_one_of_three_in_trouble(cluster: NatsCluster, trouble: str) -> None:
-    async with wired(cluster.url, "replicas=3&timeout=2", retention=MUCH) as wire, wired(cluster.url, make=False):
+    async with wired(cluster.url, "replicas=3&timeout=2", make=False) as wire:
+        await made(wire)
         await wire.follow()
         publisher = Publisher(wire)
         async with asyncio.TaskGroup() as tasks:
@@ -114,7 +124,8 @@ async def test_one_of_three_in_trouble(cluster: NatsCluster, trouble: str) -> No
 
 
 async def test_without_a_quorum_nothing_is_acknowledged_and_with_it_all_goes_on(cluster: NatsCluster) -> None:
-    async with wired(cluster.url, "replicas=3&timeout=1", retention=MUCH) as wire:
+    async with wired(cluster.url, "replicas=3&timeout=1", make=False) as wire:
+        await made(wire)
         await wire.follow()
         await wire.publish(b"before")
         own = next(server for server in cluster.servers if server.name == wire.connection.peer)
