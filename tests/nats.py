@@ -5,6 +5,7 @@ The law of this module: nothing waits by sleeping. A server is up when it says s
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -131,10 +132,11 @@ class NatsServer:
         return self.start()
 
     def pause(self) -> None:
-        """Let it stand still, its connections open."""
+        """Let it stand still, its connections open; it does when this returns."""
         if self._process is not None:
             self._paused = True
             self._process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let it go on. Harmless where it does not stand still."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from redline.errors import LogUnavailable, OverCapacity, StartupError
 from redline.eventlog.jetstream.publishing import Ack, Outgoing
+from redline.eventlog.jetstream.stream import ensure
 from redline.eventlog.retention import Retention
 from tests.nats import NatsCluster
 from tests.unit.eventlog.jetstream.kit import wired
@@ -67,9 +69,24 @@ class Publisher:
         self._stopped = True
 
 
+async def made(wire: Wired) -> None:
+    """Make the stream, however long a cluster that has just begun takes for it."""
+    while True:
+        with suppress(LogUnavailable, StartupError):
+            wire.stream = await ensure(wire.connection, wire.options, MUCH)
+            return
+
+
+async def caught_up(wire: Wired, seq: int) -> None:
+    """Wait until ``seq`` was handed over, for as often as the log's own patience is over: elections take several seconds."""
+    while wire.following.followed < seq:
+        with suppress(LogUnavailable):
+            await wire.following.reached(seq)
+
+
 async def whole(wire: Wired, publisher: Publisher) -> None:
     """Check that the follower has everything that was acknowledged, once, in the order of the stream."""
-    await wire.following.reached(max(publisher.acknowledged.values()))
+    await caught_up(wire, max(publisher.acknowledged.values()))
     heard = {message.data: message.seq for message in wire.heard.messages}
     assert len(heard) == len(wire.heard.messages)
     assert {data: heard.get(data) for data in publisher.acknowledged} == publisher.acknowledged
@@ -81,7 +98,8 @@ async def whole(wire: Wired, publisher: Publisher) -> None:
 
 @pytest.mark.parametrize("trouble", ["leader killed", "leader paused", "own server killed", "own server paused", "leader steps down"])
 async def test_one_of_three_in_trouble(cluster: NatsCluster, trouble: str) -> None:
-    async with wired(cluster.url, "replicas=3&timeout=2", retention=MUCH) as wire, wired(cluster.url, make=False):
+    async with wired(cluster.url, "replicas=3&timeout=2", make=False) as wire:
+        await made(wire)
         await wire.follow()
         publisher = Publisher(wire)
         async with asyncio.TaskGroup() as tasks:
@@ -106,7 +124,8 @@ async def test_one_of_three_in_trouble(cluster: NatsCluster, trouble: str) -> No
 
 
 async def test_without_a_quorum_nothing_is_acknowledged_and_with_it_all_goes_on(cluster: NatsCluster) -> None:
-    async with wired(cluster.url, "replicas=3&timeout=1", retention=MUCH) as wire:
+    async with wired(cluster.url, "replicas=3&timeout=1", make=False) as wire:
+        await made(wire)
         await wire.follow()
         await wire.publish(b"before")
         own = next(server for server in cluster.servers if server.name == wire.connection.peer)
@@ -125,7 +144,7 @@ async def test_without_a_quorum_nothing_is_acknowledged_and_with_it_all_goes_on(
             tasks.create_task(publisher.run())
             await publisher.more(10)
             publisher.stop()
-        await wire.following.reached(max(publisher.acknowledged.values()))
+        await caught_up(wire, max(publisher.acknowledged.values()))
         assert wire.heard.data[0] == b"before"
         kept = [data for data in wire.heard.data if data in publisher.acknowledged]
         assert kept == list(publisher.acknowledged)
