@@ -28,8 +28,9 @@ class SlowRelay:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, to = await asyncio.open_connection("127.0.0.1", self._target, limit=_PIECE)
+        to = None
         try:
+            there, to = await asyncio.open_connection("127.0.0.1", self._target, limit=_PIECE)
             ways = [asyncio.ensure_future(self._pass(reader, to, slowly=True)), asyncio.ensure_future(self._pass(there, writer))]
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -38,9 +39,8 @@ class SlowRelay:
                     way.cancel()
         finally:
             for each in (writer, to):
-                each.transport.abort()
-                with suppress(OSError):
-                    await each.wait_closed()
+                if each is not None:
+                    each.transport.abort()
 
     async def end(self) -> None:
         """Cut every connection."""
