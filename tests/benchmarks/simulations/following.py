@@ -12,7 +12,7 @@ import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 from urllib.request import Request, urlopen
 
 from redline.testing.load.processes import Meter
@@ -20,26 +20,23 @@ from tests.benchmarks.installs import CACHE
 from tests.benchmarks.machine import LOAD_CORE, free_port
 from tests.benchmarks.processes import HOST, BenchmarkError, Load, Server
 from tests.benchmarks.servers import Redline
+from tests.benchmarks.simulations.costs import FLOOD, RATES
 from tests.benchmarks.stage import Measures, filler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-RATES: Final = (200, 1000, 5000, 20_000)
-"""Events a second that are published one by one, evenly."""
 SUBJECTS: Final = 100_000
 _ORGS: Final = 100
 _HISTORY: Final = 1000
-_FLOOD: Final = 100_000
+_MANY: Final = 100_000
 _SECONDS: Final = 4.0
 _NANO: Final = 1e9
 _STREAM: Final = "REDLINE"
 _DATA: Final = (
     b'{"runId":"run_1","vendorId":"v_1","stage":"fetching","status":"progress","progress":0.5,"attempt":1,"message":"' + b"x" * 90 + b'"}'
 )
-_MOVED: Final = (
-    "import os, sys; core = int(sys.argv[1]); core < 0 or os.sched_setaffinity(0, {core}); os.execvp(sys.argv[2], sys.argv[2:])"
-)
+_MOVED: Final = "import os, sys; core = int(sys.argv[1]); core < 0 or os.sched_setaffinity(0, {core}); os.execvp(sys.argv[2], sys.argv[2:])"
 
 
 @contextmanager
@@ -73,7 +70,7 @@ class _Wire:
         self._connection.sendall(b'CONNECT {"verbose":false}\r\n')
         self._count = 0
 
-    def __enter__(self) -> _Wire:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,26 +111,24 @@ def _settled(meter: Meter) -> int:
 
 
 def follow() -> Measures:
-    """The cost of an event that was published elsewhere, to a node that nobody reads its org on, and to one where somebody does."""
+    """Measure the cost of an event that was published elsewhere, to a node where nobody reads its org, and to one where somebody does."""
     orgs = [f"org{number}" for number in range(_ORGS)]
     subjects = [f"{_STREAM}.{org}" for org in orgs]
     with ExitStack() as stack:
         server = stack.enter_context(nats())
         redline, node = _node(stack, server)
         wire, meter = stack.enter_context(_Wire(server.port)), Meter(node.pid)
-        wire.publish(subjects, _FLOOD, 0)
-        found = {f"unread_{rate}": _cost(meter, wire, subjects, rate) for rate in (*RATES, 0)}
+        wire.publish(subjects, _MANY, 0)
+        found = {f"unread_{rate}": _cost(meter, wire, subjects, rate) for rate in (*RATES, FLOOD)}
         if (there := _retained(redline, node, orgs[0])) != _HISTORY:
             msg = f"of what was published to the stream a reader gets {there} events, not the history's {_HISTORY}"
             raise BenchmarkError(msg)
         empty = meter.rss()
         # They hold their orgs, and are sent nothing of what is published: the cost of deliveries is not in it.
-        plan = [
-            {"request": redline.stream(node.port, org, query="&kinds=change.detected"), "channel": org, "count": 1} for org in orgs
-        ]
+        plan = [{"request": redline.stream(node.port, org, query="&kinds=change.detected"), "channel": org, "count": 1} for org in orgs]
         readers = stack.enter_context(Load(node.port, node.pid, [redline.channel(node.port, org) for org in orgs]))
         readers.call("open", patience=60, streams=plan, opened=redline.opened, width=10)
-        found |= {f"read_{rate}": _cost(meter, wire, subjects, rate) for rate in (*RATES, 0)}
+        found |= {f"read_{rate}": _cost(meter, wire, subjects, rate) for rate in (*RATES, FLOOD)}
         return {**found, "history_bytes": (meter.rss() - empty) / (_ORGS * _HISTORY)}
 
 
@@ -142,21 +137,21 @@ def _cost(meter: Meter, wire: _Wire, subjects: Sequence[str], rate: int) -> floa
     rest, since = _settled(meter), time.monotonic()
     time.sleep(1)
     idle = (meter.cpu() - rest) / (time.monotonic() - since)
-    cpu, since, events = meter.cpu(), time.monotonic(), round(rate * _SECONDS) or _FLOOD
+    cpu, since, events = meter.cpu(), time.monotonic(), round(rate * _SECONDS) or _MANY
     wire.publish(subjects, events, rate)
     return (_settled(meter) - cpu - idle * (time.monotonic() - since)) / _NANO / events
 
 
 def _retained(redline: Redline, node: Server, org: str) -> int:
     url = f"http://{HOST}:{node.port}/v1/stream?follow=false&last_event_id=earliest"
-    asked = Request(url, headers={"Authorization": f"Bearer {redline.token(org, 'stream:read')}"})  # noqa: S310 - our own loopback
+    asked = Request(url, headers={"Authorization": f"Bearer {redline.token(org, 'stream:read')}"})
     with urlopen(asked, timeout=30) as answer:  # noqa: S310 - our own loopback
         return int(answer.read().count(b"event: run.stage\n"))
 
 
 def publish(sync: str) -> Measures:
     """Publish to one node that nobody reads on: single events, 64 in flight, and batches of 100."""
-    found = {}
+    found: Measures = {}
     for name, width, batch in (("single", 64, 1), ("batch", 4, 100)):
         with ExitStack() as stack:
             redline, node = _node(stack, stack.enter_context(nats(sync)))
@@ -168,7 +163,7 @@ def publish(sync: str) -> Measures:
 
 
 def subjects() -> Measures:
-    """What NATS takes of memory for a subject: one event of some 300 bytes on each of many."""
+    """Measure what NATS takes of memory for a subject: one event of some 300 bytes on each of many."""
     with nats() as server, ExitStack() as stack:
         _node(stack, server)  # it makes the stream
         wire, meter = stack.enter_context(_Wire(server.port)), Meter(server.pid)
@@ -178,4 +173,3 @@ def subjects() -> Measures:
         wire.publish([f"{_STREAM}.org-{number:08d}" for number in range(SUBJECTS)], SUBJECTS, 0)
         time.sleep(15)  # what was just written it keeps at hand for some seconds
         return {"subject_bytes": (meter.rss() - before) / SUBJECTS}
-

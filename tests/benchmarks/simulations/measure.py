@@ -17,18 +17,19 @@ from typing import TYPE_CHECKING, Final
 
 from tests.benchmarks.machine import raise_file_limit, shape
 from tests.benchmarks.simulations import following, opening
+from tests.benchmarks.simulations.costs import CROWDS, MEASURED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tests.benchmarks.stage import Measures
 
-FILE: Final = Path(__file__).parents[1] / "measured" / "nodes.json"
+FILE: Final = MEASURED / "nodes.json"
 PARTS: Final[Mapping[str, Callable[[], Measures]]] = {
     "one org": opening.one_org,
     "many orgs": opening.many_orgs,
     "refused": opening.refused,
-    **{f"crowd of {size:,}": partial(opening.crowd, size) for size in opening.CROWDS},
+    **{f"crowd of {size:,}": partial(opening.crowd, size) for size in CROWDS},
     "follow": following.follow,
     "publish, sync always": partial(following.publish, "always"),
     "publish, sync 2m": partial(following.publish, '"2m"'),

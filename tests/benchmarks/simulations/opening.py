@@ -1,7 +1,7 @@
 """What it costs one node to open a stream, and what an org that is live meanwhile sees: against a real ``redline serve``.
 
-The law of this module: CPU time is the server's own; a latency is what a reader saw on this machine, where readers, publishers and those who
-come back share the other core, so it is no better than it would be beside them.
+The law of this module: CPU time is the server's own; a latency is what a reader saw on this machine, where readers, publishers and those
+who come share the other core, so it is no better than it would be apart from them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import select
 import socket
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from redline.testing.load.processes import Meter
 from tests.benchmarks.machine import LOAD_CORE, pinned
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tests.benchmarks.processes import StreamPlan
     from tests.benchmarks.stage import Site
 
-CROWDS: Final = (250, 1000, 4000)
-"""How many come back in the same moment."""
 _STREAMS: Final = 4000
 _ORGS: Final = 1000
 _REFUSALS: Final = 1000
@@ -116,7 +114,7 @@ class _Crowd:
         self._request = request
         self._connections: dict[int, socket.socket] = {}
 
-    def __enter__(self) -> _Crowd:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -104,5 +104,3 @@ def uneven(placed: Sequence[dict[int, int]], orgs: Sequence[int]) -> Uneven:
 
 def _over(values: Sequence[int]) -> float:
     return max(values) * len(values) / sum(values)
-
-

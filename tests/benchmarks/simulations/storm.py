@@ -1,8 +1,8 @@
 """A node dies and its readers come back to the others: a discrete-event simulation.
 
 The law of this module: it is pure, and one seed gives one outcome. A node is one event loop, which does one thing after the other: what its
-live streams need comes first and takes a share of it, openings get the rest in the order in which they came. So an event that arrives
-behind waiting openings is taken to wait for all of them, which is the worst that it can meet.
+live streams need comes first and takes a share of it, openings get the rest in the order in which they came. A live event waits for the
+openings that were there before it, but for no longer than one turn of the loop takes, which is measured.
 
 What a reader does is what Redline's own do: it learns that its stream is gone, waits as long as it was told, is opened, or refused and told
 to wait again. One that was not opened within its patience goes away and comes back by the backoff of redline.js; the node notices only when
@@ -21,24 +21,26 @@ _FIRST: Final = 0.5
 _LONGEST: Final = 30.0
 _SLOWEST: Final = 0.02
 """What of a node is left for openings when its live streams alone would need all of it."""
-SLOW: Final = 0.1
+SLOW: Final = 0.05
 """A live event that waits longer than this is counted as slow (seconds)."""
 _COME, _DONE, _LEAVE = range(3)
 
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """What happens, and to whom. Times are in seconds, ``open_cpu`` and ``refusal_cpu`` in CPU seconds of one core.
+    """What happens, and to whom. Times are in seconds.
 
-    ``streams`` a node are open when ``down`` of the ``nodes`` die, at second 0; those come back at ``restart``, or never. Readers learn of it
-    between the two moments of ``lost``, then wait as long as ``pause`` says, evenly spread over both. ``busy`` is the share of its core that
-    a node's live streams take before, ``room`` how many streams it takes, ``backlog`` how many openings may wait for it.
+    ``streams`` a node are open when ``down`` of the ``nodes`` die, at second 0; those come back at ``restart``, or never. Readers learn of
+    it between the two moments of ``lost``, then wait as long as ``pause`` says, evenly spread over both. ``busy`` is the share of its core
+    that a node's live streams take before, ``room`` how many streams it takes, ``backlog`` how many openings may wait for it.
+    ``open_cpu`` and ``refusal_cpu`` are seconds of a core, ``turn`` is the longest that a live event was seen to wait behind openings.
     """
 
     nodes: int
     streams: int
     open_cpu: float
     refusal_cpu: float
+    turn: float
     down: int = 1
     restart: float | None = None
     lost: tuple[float, float] = (0.0, 0.0)
@@ -63,7 +65,9 @@ class Outcome:
     peak_opens: int = 0
     """The most openings of one node within one second."""
     worst_delay: float = 0.0
-    """The longest that a live event waits behind openings, in seconds."""
+    """The longest that a live event waits behind openings (seconds)."""
+    queue: int = 0
+    """The most openings that waited at one node."""
     slow_seconds: float = 0.0
     """How long, at the node where that is longest, a live event would have waited more than SLOW."""
     waits: list[float] = field(default_factory=list, repr=False)
@@ -150,6 +154,7 @@ class _Run:
         self._at(now + self.storm.patience, _LEAVE, client, self._tries[client])
         if not node.working:
             self._work(now, node)
+        self.outcome.queue = max(self.outcome.queue, len(node.waiting))
         self._look(now, node)
 
     def _come_again(self, now: float, client: int) -> None:
@@ -196,7 +201,7 @@ class _Run:
         self._look(now, node)
 
     def _look(self, now: float, node: _Node) -> None:
-        delay = len(node.waiting) * self._cost(node)
+        delay = min(len(node.waiting) * self._cost(node), self.storm.turn / self._speed(node))
         node.note(now, delay)
         self.outcome.worst_delay = max(self.outcome.worst_delay, delay)
 
