@@ -174,7 +174,7 @@ class Following:
         After something was taken from it, not before: a stream that is the right one now was it then.
         """
         found = await inspect(self._connection, self._stream)
-        if found is None or found.key != self._key or found.last < self.followed:
+        if found is None or found.key != self._key or found.last < self.followed or not await self._progress.stands(self._history.get):
             raise _Lost
 
     async def _consume(self, begun: Callable[[], None]) -> str:

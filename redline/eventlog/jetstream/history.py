@@ -56,8 +56,12 @@ class History:
         if page is not None:
             return page
         # The replica has no more; only the leader knows whether there is more. It gives one at a time, but lagging is rare and short.
-        message = await self._leader({"seq": from_seq, "next_by_subj": subject})
+        message = await self.following(subject, from_seq)
         return [message] if message is not None else []
+
+    async def following(self, subject: str, from_seq: int) -> Message | None:
+        """Return the subject's first message from a sequence on, from the leader; None where it has none."""
+        return await self._leader({"seq": from_seq, "next_by_subj": subject})
 
     async def get(self, seq: int) -> Message | None:
         """Return the message of a sequence, from the leader; None where it has none."""

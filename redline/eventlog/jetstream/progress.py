@@ -14,7 +14,7 @@ from redline.errors import LogUnavailable
 from redline.eventlog.jetstream.waiting import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from redline.clock import Clock
     from redline.eventlog.jetstream.wire import Message
@@ -45,6 +45,7 @@ class Progress:
         self._listener = listener
         self._waiters: dict[asyncio.Future[None], int] = {}
         self._soonest = 0
+        self._newest: Message | None = None
         self.followed = 0
 
     async def reached(self, seq: int) -> None:
@@ -66,6 +67,17 @@ class Progress:
     def begin(self, after: int) -> None:
         """Begin after a sequence."""
         self.followed = after
+        self._newest = None
+
+    async def stands(self, get: Callable[[int], Awaitable[Message | None]]) -> bool:
+        """Tell whether what was handed on last is what the stream has there. What it has no more proves nothing.
+
+        A stream that was brought back from a backup has its key as before, and is soon as long again, of other events.
+        """
+        if self._newest is None:
+            self._newest = await get(self.followed) if self.followed else None
+            return True
+        return await get(self._newest.seq) in {None, self._newest}
 
     def take(self, messages: Sequence[Message]) -> None:
         """Hand messages on that the stream has one after the other, in runs without a hole."""
@@ -78,7 +90,8 @@ class Progress:
             if messages[-1].seq - first != stop - 1 - start:
                 stop = next(at for at in range(start + 1, stop) if messages[at].seq != messages[at - 1].seq + 1)
             run = messages[start:stop]
-            self.followed = run[-1].seq
+            self._newest = run[-1]
+            self.followed = self._newest.seq
             self._tell(self._listener.on_messages, run)
             start = stop
         self._wake()

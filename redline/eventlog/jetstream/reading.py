@@ -92,9 +92,11 @@ class Reader:
                     found.append(message)
             if len(found) == len(places) or places[len(found)] != missing:
                 continue
-            one = await self.history.get(missing)
-            if one is None or one.subject != subject:
-                ledger.trim(below=missing + 1)
+            head = ledger.head
+            one = await self.history.following(subject, missing)
+            if one is None or one.seq != missing:
+                # All up to what the leader has: where somebody took a thousand of them, one at a time would be a thousand refusals.
+                ledger.trim(below=one.seq if one is not None else head + 1)
                 raise EvictedError
             found.append(one)
         understood = [(message, self.understand(org, message)) for message in found]

@@ -243,6 +243,21 @@ async def test_what_was_deleted_by_hand_ends_a_page_and_is_a_gap(stream: Stream)
         assert one.floors[ACME] == [3]
 
 
+@pytest.mark.parametrize("left", [0, 10])
+async def test_what_was_purged_by_hand_is_missed_once_not_event_by_event(stream: Stream, left: int) -> None:
+    async with stream.nodes(1) as (one,):
+        ids = await one.append(*[draft() for _ in range(300)])
+        bounds = await one.log.bounds(ACME)
+        async with stream.connected() as connection:
+            purge = {"filter": subject_of(stream.options.stream, ACME), "keep": left}
+            await connection.requests.api(f"STREAM.PURGE.{stream.options.stream}", purge)
+        with pytest.raises(EvictedError):
+            await one.log.read(ACME, bounds.floor.position, MUCH)
+        assert await one.ids() == ids[300 - left :]
+        assert one.floors[ACME] == [300 - left]
+        assert await located(one, ids[100]) == "evicted"
+
+
 async def test_events_that_outlive_their_age_are_gone(stream: Stream) -> None:
     keep = Retention(seconds=1.0, key_seconds=1.0)
     async with stream.nodes(2, keep) as (one, other):

@@ -229,6 +229,32 @@ async def test_a_stream_that_lost_what_was_followed_is_lost(nats_url: str) -> No
         assert wire.heard.losses == 0  # who starts it is told by the error
 
 
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_backup_that_was_brought_back_is_lost_though_it_has_grown(server: NatsServer, tmp_path: Path, *, told: bool) -> None:
+    """It has the key of the stream that was followed, and more messages: but others."""
+    backup = NatsServer(tmp_path / "backup").start()
+    back = NatsServer(tmp_path / "backup", port=server.port)
+    try:
+        async with wired(server.url) as wire:
+            await wire.publish(b"1", b"2")
+            await wire.follow(after=1 if told else 2)
+            await wire.following.reached(2)
+            config = (await wire.api("STREAM.INFO"))["config"]
+            async with wired(backup.url, make=False) as other:
+                await other.connection.requests.api(f"STREAM.CREATE.{wire.options.stream}", config)
+                for payload in (b"1", b"other 2", b"other 3"):
+                    await other.publishing.publish(wire.subject(), payload)
+            backup.stop()
+            server.kill()
+            await wire.changes.until(connected=False)
+            back.start()
+            await wire.heard.until(lambda heard: heard.losses == 1)
+            assert wire.heard.data == ([b"2"] if told else [])
+    finally:
+        backup.kill()
+        back.kill()
+
+
 async def test_without_nats_it_does_not_begin(server: NatsServer) -> None:
     clock = ManualClock()
     async with wired(server.url, clock=clock) as wire:
