@@ -13,26 +13,31 @@ from typing import TYPE_CHECKING, Final
 from redline.errors import IdempotencyConflict, LogUnavailable, RedlineError
 from redline.eventlog.contract import Appended
 from redline.eventlog.jetstream.message import Encoded, decode, encode
-from redline.eventlog.jetstream.publishing import Ack, Outgoing
+from redline.eventlog.jetstream.publishing import Ack, InProcessError, Outgoing
 from redline.eventlog.jetstream.seal import EVENT, check_of
 from redline.eventlog.jetstream.subjects import subject_of
+from redline.eventlog.jetstream.waiting import Backoff, pause
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from redline.clock import Clock
     from redline.eventlog.contract import Draft
     from redline.eventlog.jetstream.life import Life
     from redline.eventlog.jetstream.publishing import Publishing
     from redline.eventlog.keys import IdempotencyKeys
 
 _AT_ONCE: Final = 32
+_REPEATS: Final = 5
+"""How often an event is sent again whose key is on its way to the quorum already, over one to two seconds."""
 
 
 class Appending:
     """Appends to whichever stream there is."""
 
-    def __init__(self, publishing: Publishing, keys: IdempotencyKeys) -> None:
-        """Take what to publish with, and the keys that this node knows."""
+    def __init__(self, publishing: Publishing, keys: IdempotencyKeys, clock: Clock) -> None:
+        """Take what to publish with, the keys that this node knows, and where time comes from."""
+        self._clock = clock
         self._publishing = publishing
         self._keys = keys
         self._looks = asyncio.Semaphore(_AT_ONCE)
@@ -79,7 +84,7 @@ class Appending:
         self._pending += 1
         self._none.clear()
         try:
-            acks = await self._publishing.publish_all(outgoing)
+            acks = await self._publish_all(outgoing)
         finally:
             self._pending -= 1
             if not self._pending:
@@ -88,6 +93,18 @@ class Appending:
         if life.over or any([isinstance(ack, Ack) and ack.seq <= followed and not ack.duplicate for ack in acks]):  # noqa: C419 - faster
             gone = LogUnavailable("The event log was made anew while this was appended. Publish it again.", retry_after=1)
             return [ack if isinstance(ack, RedlineError) else gone for ack in acks]
+        return acks
+
+    async def _publish_all(self, outgoing: Sequence[Outgoing]) -> Sequence[Ack | RedlineError]:
+        """Publish, and again what came while the first of its key, in this batch or elsewhere, was on its way."""
+        acks, backoff = await self._publishing.publish_all(outgoing), Backoff()
+        for _ in range(_REPEATS):
+            again = [index for index, ack in enumerate(acks) if isinstance(ack, InProcessError)]
+            if not again:
+                break
+            await pause(self._clock, backoff.delay())
+            for index, ack in zip(again, await self._publishing.publish_all([outgoing[index] for index in again]), strict=True):
+                acks[index] = ack
         return acks
 
     def _known(self, draft: Draft) -> Appended | RedlineError | None:

@@ -32,6 +32,9 @@ _ATTEMPT: Final = 2.0
 _SHORTEST: Final = 0.5
 """How long an attempt to connect to one server may take (seconds), at most and at least; between them, its share of the timeout."""
 
+_SETTLED: Final = 1.0
+"""A life of so long (seconds) was one that went well."""
+
 
 class Connection:
     """A connection that comes back by itself. ``reconnects`` is how often it has; ``requests`` is what to ask JetStream with."""
@@ -84,6 +87,7 @@ class Connection:
 
     async def start(self) -> None:
         """Connect. Raises :class:`StartupError` where that takes longer than the options' timeout, or cannot succeed."""
+        self._closed = False
         self._first = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._live(), name="redline-nats")
         try:
@@ -140,14 +144,24 @@ class Connection:
         return f"{SETTING}: NATS at {', '.join(self._options.servers)} {what}"
 
     async def _live(self) -> None:
-        """Live one life after the other, until cancelled."""
+        """Live one life after the other, until closed.
+
+        Not only until cancelled: what this waits for may keep a cancellation to itself, as asyncio's ``wait_for`` does up to Python 3.11.
+        """
         backoff = Backoff(self._chance)
-        while True:
+        while not self._over():
             for server in self._order():
-                if await self._one_life(server):
-                    backoff.reset()
+                began = self._clock.monotonic()
+                if self._over() or await self._one_life(server):
+                    # A server that lets us in to throw us out is none to come back to twenty times a second.
+                    if self._clock.monotonic() - began >= _SETTLED:
+                        backoff.reset()
                     break
-            await pause(self._clock, backoff.delay())
+            if not self._over():
+                await pause(self._clock, backoff.delay())
+
+    def _over(self) -> bool:
+        return self._closed
 
     def _order(self) -> list[str]:
         """Return the servers to try, in an order by chance: nodes that lost one do not all go to the same other."""
@@ -164,6 +178,8 @@ class Connection:
                     await client.open(server)
             except Exception as error:  # noqa: BLE001 - whatever it is, there is no connection
                 self._failed(server, error)
+                return False
+            if self._over():
                 return False
             self._begin(client, server)
             await asyncio.wait([client.over])

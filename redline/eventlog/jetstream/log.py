@@ -61,7 +61,7 @@ class JetStreamLog:
         self.following = Following(self._connection, options, clock, self)
         self.history = History(self._connection, options)
         publishing = Publishing(self._connection, options, clock)
-        self._appending = Appending(publishing, self._keys)
+        self._appending = Appending(publishing, self._keys, clock)
         self._life: Life | None = None
         self._trouble: str | None = "the event log is not open"
         self.lookout = Lookout(self.history, self._usable, self._keys, clock, metrics)

@@ -30,6 +30,7 @@ _TOO_MANY: Final = 429
 _FULL: Final = {10002, 10023, 10028, 10047, 10077}
 """NATS's numbers for: the account's, the server's, the memory's, the store's, the stream's room is used up."""
 _TOO_LARGE: Final = 10054
+_IN_PROCESS: Final = 10158
 
 
 class Outgoing(NamedTuple):
@@ -45,6 +46,10 @@ class Ack(NamedTuple):
 
     seq: int
     duplicate: bool
+
+
+class InProcessError(LogUnavailable):
+    """An earlier message with the same ``msg_id`` is on its way to the quorum: only later can be said what this one is."""
 
 
 class _Batch:
@@ -201,8 +206,15 @@ def _answer(data: bytes, headers: bytes | None) -> Ack | RedlineError:
         code, number, text = error.get("code"), error.get("err_code"), error.get("description")
     except (ValueError, KeyError, AttributeError):
         return LogUnavailable("The event log gave an acknowledgement that is none of JetStream's.")
+    return _refused(code, number, text)
+
+
+def _refused(code: object, number: object, text: object) -> RedlineError:
+    """Say what JetStream's error means for an event."""
     if number == _TOO_LARGE:
         return PayloadTooLarge("The event is larger than the event log's stream takes (max_msg_size).")
+    if number == _IN_PROCESS:
+        return InProcessError("An event with the same key is being appended at this moment. Try again shortly.", retry_after=1)
     if number in _FULL or code == _TOO_MANY:
         return OverCapacity(f"The event log has no room: JetStream says {text}. Try again later.", retry_after=5)
     return LogUnavailable(f"The event log refused the event: JetStream says {text}. Try again shortly.")

@@ -20,9 +20,11 @@ from redline.eventlog.retention import Retention
 from redline.testing.clock import ManualClock
 from redline.testing.eventlogs.kit import ACME, GLOBEX, MUCH, Following, draft, parsed, turns
 from tests.contracts.eventlog.jetstreams import Stream, lagging, log_of
+from tests.nats import NatsCluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from redline.envelope import OrgId
 
@@ -137,6 +139,25 @@ async def test_of_many_nodes_at_once_under_one_key_one_is_the_first(stream: Stre
         assert [answer.duplicate for answer in appended].count(False) == 10
         assert {answer.id for answer in appended} == set(await three[0].ids())
         assert len(await three[0].ids()) == 10
+
+
+async def test_a_key_that_is_on_its_way_to_three_replicas_is_waited_for(tmp_path: Path) -> None:
+    """In one batch, and on two nodes at once: JetStream refuses what comes before it knows."""
+    cluster = NatsCluster(tmp_path)
+    try:
+        stream = Stream((await cluster.start()).url)
+        stream.options = replace(stream.options, replicas=3)
+        async with stream.nodes(2) as (one, other):
+            first, again, another = await one.log.append([draft(b"1", key="k"), draft(b"1", key="k"), draft(b"2", key="k")])
+            assert isinstance(first, Appended)
+            assert again == Appended(first.id, duplicate=True)
+            assert isinstance(another, IdempotencyConflict)
+            for number in range(20):
+                answers = await asyncio.gather(*(node.answer(draft(key=f"k{number}")) for node in (one, other)))
+                assert [isinstance(answer, Appended) for answer in answers] == [True, True], answers
+            assert len(await other.ids()) == 21
+    finally:
+        cluster.kill()
 
 
 async def test_a_duplicate_of_what_was_evicted_is_still_one(stream: Stream) -> None:

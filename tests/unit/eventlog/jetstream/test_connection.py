@@ -12,6 +12,7 @@ import pytest
 
 from redline.clock import SystemClock
 from redline.errors import LogUnavailable, StartupError
+from redline.eventlog.jetstream.client import Client
 from redline.eventlog.jetstream.connection import Connection
 from redline.eventlog.jetstream.waiting import Backoff
 from redline.testing import ManualClock
@@ -312,3 +313,42 @@ def test_a_backoff_doubles_to_its_bound_and_is_spread() -> None:
     assert delays[-1] != delays[-2]
     backoff.reset()
     assert backoff.delay() <= 0.05
+
+
+async def test_a_close_that_an_attempt_keeps_to_itself_is_one_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As asyncio's ``wait_for`` does up to Python 3.11, where an answer and the cancellation come at once."""
+    entered = asyncio.Event()
+
+    async def deaf(client: Client, server: str) -> None:
+        del client, server
+        entered.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(Client, "open", deaf)
+    connection = Connection(options_of("nats://127.0.0.1:4222"), ManualClock())
+    start = asyncio.ensure_future(connection.start())
+    await entered.wait()
+    async with asyncio.timeout(10):
+        await connection.close()
+    assert not connection.connected
+    start.cancel()
+
+
+async def test_a_server_that_throws_us_out_at_once_is_not_come_back_to_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, opened = ManualClock(), 0
+
+    async def thrown_out(client: Client, server: str) -> None:
+        del server
+        nonlocal opened
+        opened += 1
+        client.end("enough")
+
+    monkeypatch.setattr(Client, "open", thrown_out)
+    connection = Connection(options_of("nats://127.0.0.1:4222"), clock)
+    await connection.start()
+    for _ in range(200):
+        clock.advance(0.05)
+        await turns()
+    await connection.close()
+    assert 5 < opened < 20, "in ten seconds"
