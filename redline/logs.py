@@ -40,6 +40,9 @@ _CLOSED = r"""[)\]}>,.:;!]*(?:\s|$)"""
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, flags), replacement)
     for pattern, flags, replacement in (
+        # Who logs in to NATS: before each host of a list, and what is wrongly spelled (a password with ? / # or a space in it) as well. So
+        # all up to the line's last @, which may cost a host's name.
+        (r"(nats://)[^\r\n]{1,2000}@", re.IGNORECASE, r"\1[redacted]@"),
         # A query string, as a whole; a quote ends it only where it closes something. A question mark that ends a sentence stays.
         (rf"""\?(?!["']?{_CLOSED})(?:[^\s"']+|["'](?!{_CLOSED}))+""", 0, "?[redacted]"),
         # A header: its quoted value, or the rest of its line (a line may also end in a spelled-out \r or \n).

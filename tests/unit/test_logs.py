@@ -155,6 +155,8 @@ FRAMES = st.sampled_from(
         "('token', '{}')",
         "Set-Cookie: session={}; Path=/",
         "nats://user:{}@host:4222",
+        "nats://user:x@host:4222,user:{}@other:4222",
+        "NATS://user:{}#?/ {}@host:4222?timeout=1",
         "eyJhbGciOi.{}.{}",
     ]
 )

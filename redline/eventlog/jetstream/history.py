@@ -29,12 +29,16 @@ _NONE: Final = 404
 
 
 class State(NamedTuple):
-    """What the leader says the stream has, and the bytes of it all: where nothing is retained, ``first`` is ``last + 1``."""
+    """What the leader says the stream has, and the bytes of it all: where nothing is retained, ``first`` is ``last + 1``.
+
+    ``per_org`` is how many events of an org it keeps now (0: any number): a stream may be edited while it is followed.
+    """
 
     first: int
     last: int
     messages: int
     size: int
+    per_org: int = 0
 
 
 class History:
@@ -73,9 +77,10 @@ class History:
 
     async def state(self) -> State:
         """Return what the stream has, from the leader."""
-        state = (await self._api("INFO", None))["state"]
+        info = await self._api("INFO", None)
+        state, per_org = info["state"], int(info["config"].get("max_msgs_per_subject") or 0)
         last, messages = int(state["last_seq"]), int(state["messages"])
-        return State(int(state["first_seq"]) if messages else last + 1, last, messages, int(state["bytes"]))
+        return State(int(state["first_seq"]) if messages else last + 1, last, messages, int(state["bytes"]), max(0, per_org))
 
     async def _direct(self, subject: str, from_seq: int, max_messages: int, max_bytes: int) -> list[Message] | None:
         """Return a page from any replica; None where it has nothing from there on."""

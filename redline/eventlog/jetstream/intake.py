@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from redline.clock import Clock
     from redline.envelope import Envelope, OrgId
     from redline.eventlog.contract import Follower
+    from redline.eventlog.jetstream.history import State
     from redline.eventlog.jetstream.ledger import Ledger
     from redline.eventlog.jetstream.ledgers import Ledgers
     from redline.eventlog.jetstream.reading import Reader
@@ -213,14 +214,13 @@ class Intake:
 
     async def _ask(self, first: int) -> list[OrgId]:
         """Return the orgs, of those that are held, which may have events among what is missing from a sequence on."""
-        start = (await self._reader.history.state()).first
-        held = deque(self._ledgers)
+        state, held = await self._reader.history.state(), deque(self._ledgers)
         lost: list[OrgId] = []
 
         async def work() -> None:
             while held:
                 org, ledger = held.popleft()
-                if not await self._whole(org, ledger, first, start):
+                if not await self._whole(org, ledger, first, state):
                     lost.append(org)
 
         ended = await asyncio.gather(*(work() for _ in range(min(_AT_ONCE, len(held)))), return_exceptions=True)
@@ -229,21 +229,21 @@ class Intake:
                 raise error
         return lost
 
-    async def _whole(self, org: OrgId, ledger: Ledger, first: int, start: int) -> bool:
+    async def _whole(self, org: OrgId, ledger: Ledger, first: int, state: State) -> bool:
         """Tell whether it is certain that nothing is missing of an org, though from ``first`` on something of the stream is.
 
         What goes of an org goes from its oldest on: where something is there that was told before the hole, all after it is. And where the
         stream's beginning is before the hole, an org has only lost what did not fit.
         """
-        reader = self._reader
+        reader, fits = self._reader, self._reader.fits(state)
         subject = subject_of(reader.stream, org)
         oldest = await reader.history.page(subject, 1, 1, 1)
         if oldest and oldest[0].seq <= ledger.head:
             return True
-        if start > first:
+        if state.first > first:
             return False
         found, after = 0, first - 1
-        while found < reader.per_org and (page := await reader.history.page(subject, after + 1, reader.per_org, 1 << 20)):
+        while found < fits and (page := await reader.history.page(subject, after + 1, fits, 1 << 20)):
             found += len(page)
             after = page[-1].seq
-        return found < reader.per_org
+        return found < fits

@@ -29,6 +29,8 @@ OVERHEAD: Final = 256
 _NONCE_BYTES: Final = 8
 _NONCE: Final = 2 * _NONCE_BYTES
 _PARTS: Final = 5
+_RESERVED: Final = "stream."
+"""What control events begin with (contract §1): clients believe what these say."""
 
 
 class Encoded(NamedTuple):
@@ -72,4 +74,15 @@ def decode(org: OrgId, payload: bytes) -> tuple[str, Envelope]:
     if scope is not None and type(scope) is not str:
         msg = "its scope is no text"
         raise ValueError(msg)
+    if kind.startswith(_RESERVED) or not data or not (data.isascii() or _is_text(data)):
+        msg = f"it is of the service's own kinds ({_RESERVED}), or its data are no text"
+        raise ValueError(msg)
     return nonce, Envelope.checked(org, kind, at, data, scope)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from redline.envelope import Envelope, OrgId
-    from redline.eventlog.jetstream.history import History
+    from redline.eventlog.jetstream.history import History, State
     from redline.eventlog.jetstream.stream import Incarnation
     from redline.eventlog.jetstream.wire import Message
 
@@ -51,6 +51,10 @@ class Reader:
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._pages = asyncio.Semaphore(_PAGES_AT_ONCE)
         self._strange: set[type[Exception]] = set()
+
+    def fits(self, state: State) -> int:
+        """Return how many events of an org have been kept at least, since this stream was found."""
+        return min(self.per_org, state.per_org or self.per_org)
 
     # What a message is.
 
@@ -144,8 +148,9 @@ class Reader:
         await reached(after)
         # After the reading: what goes by age or by the stream's bytes goes from its beginning, so nothing after that has gone this way; and
         # by number nothing has gone of an org that has fewer than fit.
-        first = (await self.history.state()).first
-        ledger.begin(min(first, oldest or first) - 1 if count < self.per_org else oldest - 1, origin())
+        state = await self.history.state()
+        first = state.first
+        ledger.begin(min(first, oldest or first) - 1 if count < self.fits(state) else oldest - 1, origin())
         ledger.trim(below=first)
         return ledger, self._records(org, list(kept))
 

@@ -199,6 +199,8 @@ _RULES: Final = (
     _Rule("discard", "old", lambda config: config.get("discard") == "old"),
     _Rule("allow_direct", "true", lambda config: bool(config.get("allow_direct"))),
     _Rule("no_ack", "false", lambda config: not config.get("no_ack")),
+    _Rule("persist_mode", "default", lambda config: config.get("persist_mode") in {None, "", "default"}),
+    _Rule("allow_msg_counter", "false", lambda config: not config.get("allow_msg_counter")),
     _Rule("sealed", "false", lambda config: not config.get("sealed")),
     _Rule("mirror", "absent", lambda config: not config.get("mirror")),
     _Rule("sources", "absent", lambda config: not config.get("sources")),

@@ -337,6 +337,23 @@ async def test_a_node_that_was_overtaken_says_which_orgs_lost_something(stream: 
         assert await located(other, ids[2], quiet) == "resumes"
 
 
+async def test_a_node_that_was_overtaken_goes_by_what_the_stream_keeps_now(stream: Stream) -> None:
+    """Somebody lowered it meanwhile, as the docs say that one may."""
+    async with stream.nodes(2) as (one, other):
+        await one.append(draft(org=GLOBEX))
+        await other.log.bounds(ACME)
+        other.log.hold(ACME)
+        async with stream.connected() as connection:
+            config = (await connection.requests.api(f"STREAM.INFO.{stream.options.stream}"))["config"]
+            await connection.requests.api(f"STREAM.UPDATE.{stream.options.stream}", config | {"max_msgs_per_subject": 5})
+        with lagging(other) as lag:
+            ids = await one.append(*[draft() for _ in range(20)])
+            lag.be_overtaken()
+        await other.caught_up(ids[-5:])
+        assert other.losses == [(ACME,)]
+        assert await other.ids() == ids[-5:]
+
+
 async def test_a_node_that_was_overtaken_without_loss_goes_on(stream: Stream) -> None:
     keep = Retention(events=5)
     async with stream.nodes(2, keep) as (one, other):

@@ -66,6 +66,9 @@ WRONG: tuple[object, ...] = (7, [], {})
         orjson.dumps([*GOOD, 1]) + b"\n{}",
         orjson.dumps(GOOD) + b"\n{}\n{}",
         orjson.dumps(GOOD) + b"\n{\r}",
+        orjson.dumps(GOOD),
+        orjson.dumps(GOOD) + b'\n"\xff"',
+        orjson.dumps([*GOOD[:2], "stream.closing", *GOOD[3:]]) + b"\n{}",
     ],
 )
 def test_what_is_no_event_is_refused(payload: bytes) -> None:

@@ -92,6 +92,8 @@ GOOD_METADATA = {"redline-version": "1", "redline-key": base64.b64encode(b"k" * 
         ({"retention": "workqueue"}, r"retention is 'workqueue', and must be limits"),
         ({"discard": "new"}, r"discard is 'new', and must be old"),
         ({"no_ack": True}, r"no_ack"),
+        ({"persist_mode": "async"}, r"persist_mode is 'async'"),
+        ({"allow_msg_counter": True}, r"allow_msg_counter"),
         ({"republish": {"src": ">", "dest": "elsewhere.>"}}, r"republish"),
         ({"metadata": {}}, r"redline-version is None"),
         ({"metadata": GOOD_METADATA | {"redline-version": "2"}}, r"redline-version is '2'"),
