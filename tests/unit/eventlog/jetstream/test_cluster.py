@@ -98,7 +98,7 @@ async def whole(wire: Wired, publisher: Publisher) -> None:
 
 @pytest.mark.parametrize("trouble", ["leader killed", "leader paused", "own server killed", "own server paused", "leader steps down"])
 async def test_one_of_three_in_trouble(cluster: NatsCluster, trouble: str) -> None:
-    async with wired(cluster.url, "replicas=3&timeout=2", make=False) as wire:
+    async with wired(cluster.url, "replicas=3&timeout=5", make=False) as wire:
         await made(wire)
         await wire.follow()
         publisher = Publisher(wire)

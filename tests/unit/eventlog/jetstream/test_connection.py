@@ -157,7 +157,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(server: NatsServer) -> N
 async def test_closed_while_the_server_stands_still(server: NatsServer) -> None:
     async with wired(server.url, make=False) as wire:
         server.pause()
-        wire.connection.send(b"PUB x 4000000\r\n" + b"x" * 4_000_000 + b"\r\n")
+        wire.connection.send(b"PUB x 32000000\r\n" + b"x" * 32_000_000 + b"\r\n")
         await turns()
         assert wire.connection.waiting > 0
         await wire.connection.close()
