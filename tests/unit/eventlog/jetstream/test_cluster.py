@@ -124,7 +124,7 @@ async def test_one_of_three_in_trouble(cluster: NatsCluster, trouble: str) -> No
 
 
 async def test_without_a_quorum_nothing_is_acknowledged_and_with_it_all_goes_on(cluster: NatsCluster) -> None:
-    async with wired(cluster.url, "replicas=3&timeout=1", make=False) as wire:
+    async with wired(cluster.url, "replicas=3&timeout=2", make=False) as wire:
         await made(wire)
         await wire.follow()
         await wire.publish(b"before")
