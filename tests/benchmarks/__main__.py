@@ -35,7 +35,7 @@ _FILES_NEEDED = 10_200
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description="Measure Redline beside its peers, over loopback.")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything, once: to see that it works; its figures mean nothing")
-    parser.add_argument("--only", default="abcdefghijk", metavar="LETTERS", help="the workloads to run, as abd")
+    parser.add_argument("--only", default="abcdefghijkl", metavar="LETTERS", help="the workloads to run, as abd")
     parser.add_argument("--subjects", default="", metavar="NAMES", help="in a to d only these servers and the floor, separated by commas")
     parser.add_argument("--rounds", type=int, default=0, metavar="N", help="paired runs of each (5; with --quick 1)")
     parser.add_argument("--out", type=Path, default=CACHE / "results", metavar="FOLDER", help="where the files go (%(default)s)")
