@@ -46,10 +46,8 @@ class _Json(HTTPResponse):
     def processed_headers(self) -> Iterator[tuple[bytes, bytes]]:
         """Return the headers as they are sent, Sanic having put in the two of the connection; a middleware (CORS) may have added some."""
         headers = self.headers
-        if len(headers) != _OF_CONNECTION or self.body is None:
-            return super().processed_headers
         length, connection = headers.get("content-length"), headers.get("connection")
-        if length is None or connection is None:
+        if length is None or connection is None or len(headers) != _OF_CONNECTION:
             return super().processed_headers
         return iter((_CONTENT_TYPE, (b"content-length", b"%d" % length), (b"connection", connection.encode())))
 

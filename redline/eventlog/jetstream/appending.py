@@ -90,7 +90,7 @@ class Appending:
             if not self._pending:
                 self._none.set()
         # What is new comes after all that was there before: where it does not, this is another stream, and this node is about to learn it.
-        if life.over or any([isinstance(ack, Ack) and ack.seq <= followed and not ack.duplicate for ack in acks]):  # noqa: C419 - faster
+        if life.over or any(isinstance(ack, Ack) and ack.seq <= followed and not ack.duplicate for ack in acks):
             gone = LogUnavailable("The event log was made anew while this was appended. Publish it again.", retry_after=1)
             return [ack if isinstance(ack, RedlineError) else gone for ack in acks]
         return acks

@@ -130,11 +130,6 @@ class Connection:
         """Send a command of :mod:`redline.eventlog.jetstream.wire`. Raises LogUnavailable between lives."""
         self._live_client().send(command)
 
-    def renew(self, why: str) -> None:
-        """End this life, so that the next one begins, perhaps with another server."""
-        if self._client is not None:
-            self._client.end(why)
-
     def _live_client(self) -> Client:
         if self._client is None or self._client.over.done():
             raise LogUnavailable(f"The event log cannot be reached ({self.fault}). Try again shortly.")  # noqa: EM102, TRY003 - one line

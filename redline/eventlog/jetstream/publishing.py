@@ -70,10 +70,7 @@ class _Batch:
 
 
 class Publishing:
-    """What was published and is not yet acknowledged.
-
-    ``acknowledged`` is the highest sequence that was, ``pending`` how many messages wait.
-    """
+    """What was published and is not yet acknowledged."""
 
     def __init__(self, connection: Connection, options: JetStreamOptions, clock: Clock) -> None:
         """Take what to publish on, its bounds and where time comes from."""
@@ -87,17 +84,12 @@ class Publishing:
         self._number = 0
         self._inbox = ""
         self._prefix = 0
-        self.acknowledged = 0
         connection.watch(self._changed)
 
     @property
     def pending(self) -> int:
         """Return how many messages await their acknowledgement."""
         return len(self._waiting)
-
-    def forget(self) -> None:
-        """Forget what was acknowledged: the stream is another one."""
-        self.acknowledged = 0
 
     async def publish(self, subject: str, payload: bytes, msg_id: str | None = None) -> Ack:
         """Publish one message; raise LogUnavailable, OverCapacity or PayloadTooLarge."""
@@ -164,10 +156,7 @@ class Publishing:
             return
         batch, index, size = waiting
         self._bytes -= size
-        answer = _answer(data, headers)
-        if isinstance(answer, Ack) and answer.seq > self.acknowledged:
-            self.acknowledged = answer.seq
-        batch.answer(index, answer)
+        batch.answer(index, _answer(data, headers))
 
     def _give_up(self, batch: _Batch) -> None:
         if not batch.done.done():

@@ -26,6 +26,7 @@ class Told:
 
     def __init__(self) -> None:
         self.floors: dict[OrgId, int] = {}
+        self.rises = 0
         self.fails = False
 
     def appended(self, records: Sequence[Record]) -> None:
@@ -36,6 +37,7 @@ class Told:
 
     def trimmed(self, org: OrgId, floor: int) -> None:
         self.floors[org] = floor
+        self.rises += 1
 
     def lost(self, orgs: Collection[OrgId] | None) -> None:
         raise AssertionError(orgs)  # memory never loses its place
@@ -185,3 +187,15 @@ async def test_closing_lets_go_of_everything_and_of_time() -> None:
     memory.clock.advance(1000)
     assert [memory.metric(f"redline_{name}") for name in ("orgs", "log_events", "log_bytes")] == [0, 0, 0]
     assert not [timer for _, _, timer in memory.clock._timers if timer.callback]  # noqa: SLF001 - nothing may be called any more
+
+
+async def test_what_is_too_much_goes_once_a_turn_and_before_anybody_reads() -> None:
+    memory = await started(Retention(events=10))
+    for _ in range(50):
+        await memory.fill("acme", 1)
+    assert memory.told.rises == 0
+    await asyncio.sleep(0)
+    assert (memory.told.rises, memory.told.floors) == (1, {parse_org("acme"): 40})
+    await memory.fill("acme", 5)
+    assert await memory.kept("acme") == 10
+    assert memory.told.floors == {parse_org("acme"): 45}

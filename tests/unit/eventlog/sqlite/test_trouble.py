@@ -14,7 +14,7 @@ from redline.eventlog.contract import Appended
 from redline.eventlog.retention import Retention
 from redline.eventlog.sqlite.batch import Batch
 from redline.testing import serving
-from redline.testing.eventlogs.kit import ACME, GLOBEX, MUCH, draft, parsed
+from redline.testing.eventlogs.kit import ACME, GLOBEX, MUCH, draft, parsed, turns
 from tests.unit.eventlog.sqlite.kit import maker, opened
 
 if TYPE_CHECKING:
@@ -288,3 +288,23 @@ async def test_a_service_is_not_ready_while_its_log_cannot_be_written(tmp_path: 
     (tmp_path / "elsewhere.db").rename(tmp_path / "events.db")
     async with serving({"eventlog": f"sqlite:///{tmp_path}/events.db"}) as redline:
         assert [event.json()["id"] for event in (await redline.replay()).events if event.event == "scheduler.tick"] == [first]
+
+
+async def test_whoever_is_answered_and_asks_again_at_once_shares_a_commit_with_those_who_waited(tmp_path: Path, gate: Gate) -> None:
+    """Otherwise two halves of all that is in flight take turns, and every reader is written to twice as often."""
+    async with opened(tmp_path / "events.db", before_commit=gate) as following:
+
+        async def twice() -> None:
+            await following.append(draft())
+            await turns(3)  # as an answer and the next request take some
+            await following.append(draft())
+
+        await gate.stop()
+        first = [asyncio.ensure_future(twice()) for _ in range(5)]
+        await gate.stopped()
+        second = [asyncio.ensure_future(following.append(draft())) for _ in range(5)]
+        await asyncio.sleep(0)
+        gate.free.set()
+        await asyncio.gather(*first, *second)
+        assert following.metric("redline_log_group_events_sum") == 15
+        assert following.metric("redline_log_group_events_count") == 2
