@@ -173,6 +173,15 @@ class Metrics:
             registry=registry,
         )
 
+        self.log_keys_unwritten = Gauge(
+            "redline_log_keys_unwritten",
+            "Idempotency keys used here that are not yet where other nodes find them, where there are others.",
+            registry=registry,
+        )
+        self.log_keys_overflows = Counter(
+            "redline_log_keys_overflows", "Times that too many of them waited, and all that are known were written anew.", registry=registry
+        )
+
         self.log_append_seconds = Histogram(_LATENCIES)
         self.log_group_events = Histogram(_SIZES)
         self.log_follow_lag_seconds = Histogram(_LATENCIES)

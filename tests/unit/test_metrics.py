@@ -47,6 +47,8 @@ def test_every_name_is_there_from_the_start_at_zero() -> None:
         "redline_log_evicted_total",
         "redline_log_reconnects_total",
         "redline_log_pending_events",
+        "redline_log_keys_unwritten",
+        "redline_log_keys_overflows_total",
         "redline_log_follow_lag_events",
         *(
             f"redline_log_{measured}_{part}"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from redline.eventlog.contract import Draft
     from redline.eventlog.jetstream.life import Life
     from redline.eventlog.jetstream.publishing import Publishing
-    from redline.eventlog.keys import IdempotencyKeys
+    from redline.eventlog.jetstream.remembering import Remembering
 
 _AT_ONCE: Final = 32
 _REPEATS: Final = 5
@@ -35,7 +35,7 @@ _REPEATS: Final = 5
 class Appending:
     """Appends to whichever stream there is."""
 
-    def __init__(self, publishing: Publishing, keys: IdempotencyKeys, clock: Clock) -> None:
+    def __init__(self, publishing: Publishing, keys: Remembering, clock: Clock) -> None:
         """Take what to publish with, the keys that this node knows, and where time comes from."""
         self._clock = clock
         self._publishing = publishing
@@ -50,18 +50,25 @@ class Appending:
         answers: list[Appended | RedlineError | None] = []
         sent: list[tuple[int, Draft, Encoded]] = []
         outgoing: list[Outgoing] = []
+        trouble = None if self._keys.whole else await self._settled(life, drafts)
         for index, draft in enumerate(drafts):
-            known = self._known(draft) if draft.key is not None else None
+            one = encode(draft)
+            known = trouble or self._known(life, draft, one) if one.msg_id is not None else None
             answers.append(known)
             if known is None:
-                one = encode(draft)
                 sent.append((index, draft, one))
                 outgoing.append(Outgoing(subject_of(life.stream, draft.envelope.org), one.payload, one.msg_id))
-        acks = await self._publish(life, outgoing) if outgoing else ()
+        try:
+            acks = await self._publish(life, outgoing) if outgoing else ()
+        except BaseException:
+            self._unanswered([one for _, _, one in sent])
+            raise
         duplicates: list[tuple[int, Draft, Encoded, int]] = []
         for (index, draft, one), ack in zip(sent, acks, strict=True):
             if isinstance(ack, RedlineError):
                 answers[index] = ack
+                if isinstance(ack, LogUnavailable):
+                    self._unanswered((one,))
             elif ack.duplicate:
                 duplicates.append((index, draft, one, ack.seq))
             else:
@@ -69,8 +76,8 @@ class Appending:
                 event_id = life.sealer.id_of(org, EVENT, seq, check_of(one.nonce))
                 life.acknowledged(seq)
                 answers[index] = Appended(event_id, duplicate=False)
-                if draft.key is not None:
-                    self._keys.remember(org, draft.key, draft.fingerprint, event_id)
+                if one.msg_id is not None:
+                    self._keys.acknowledged(org, one, seq)
         for index, draft, one, seq in duplicates:
             answers[index] = await self._duplicate(life, draft, one, seq)
         return [answer for answer in answers if answer is not None]
@@ -107,11 +114,31 @@ class Appending:
                 acks[index] = ack
         return acks
 
-    def _known(self, draft: Draft) -> Appended | RedlineError | None:
+    async def _settled(self, life: Life, drafts: Sequence[Draft]) -> RedlineError | None:
+        """Wait, for drafts that have keys, until this node knows which were used; return why it does not."""
+        if not any(draft.key is not None for draft in drafts):
+            return None
         try:
-            return self._keys.answer(draft.envelope.org, draft.key or "", draft.fingerprint)
+            await self._keys.settle()
         except RedlineError as error:
             return error
+        return LogUnavailable("The event log was made anew. Publish it again.", retry_after=1) if life.over else None
+
+    def _known(self, life: Life, draft: Draft, one: Encoded) -> Appended | RedlineError | None:
+        org = draft.envelope.org
+        try:
+            seq = self._keys.answer(org, one)
+        except RedlineError as error:
+            return error
+        if seq is None:
+            return None
+        life.acknowledged(seq)
+        return Appended(life.sealer.id_of(org, EVENT, seq, check_of(one.nonce)), duplicate=True)
+
+    def _unanswered(self, sent: Sequence[Encoded]) -> None:
+        for one in sent:
+            if one.msg_id is not None:
+                self._keys.unanswered(one)
 
     async def _duplicate(self, life: Life, draft: Draft, one: Encoded, seq: int) -> Appended | RedlineError:
         """Return what to answer for a draft whose key was used before, for what is at ``seq``, on whichever node."""
@@ -131,5 +158,14 @@ class Appending:
                     "The key was used before for an event of another kind or payload. Use a new key for a new event."
                 )
             life.acknowledged(seq)
-        # Where it was evicted within the window, nothing can be compared any more; what a retry names is most likely what it was.
+        else:  # it was evicted within the window, before this node saw it
+            try:
+                await self._keys.refresh()
+            except RedlineError as error:
+                return error
+            known = self._known(life, draft, one)
+            if isinstance(known, (Appended, IdempotencyConflict)):
+                return known
+            # Nobody knows any more what it was: most likely what a retry says that it was.
+            self._keys.acknowledged(org, one, seq)
         return Appended(life.sealer.id_of(org, EVENT, seq, check_of(one.nonce)), duplicate=True)

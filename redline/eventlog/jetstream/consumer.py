@@ -24,6 +24,23 @@ HEARTBEAT: Final = 1.0
 SILENCE: Final = 3.0
 """After this long without a word (seconds) nobody knows whether something was missed."""
 _CONTROL: Final = 100
+_NANO: Final = 1_000_000_000
+
+
+def configuration(name: str, inbox: str, followed: int) -> dict[str, object]:
+    """Return the configuration of a consumer that delivers to ``inbox`` what comes after a sequence."""
+    return {
+        "name": name,
+        "deliver_subject": inbox,
+        "deliver_policy": "by_start_sequence",
+        "opt_start_seq": followed + 1,
+        "ack_policy": "none",
+        "replay_policy": "instant",
+        "mem_storage": True,
+        "num_replicas": 1,
+        "flow_control": True,
+        "idle_heartbeat": round(HEARTBEAT * _NANO),
+    }
 
 
 class Consumer:
@@ -66,7 +83,7 @@ class Consumer:
         if not self.doubt.done():
             self.doubt.set_result(why)
 
-    def delivered(self, _subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+    def delivered(self, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
         """Take what came on the consumer's subject."""
         if self.doubt.done():
             return
@@ -84,7 +101,7 @@ class Consumer:
             self.leave("messages of it are missing")
             return
         self._sent, self._last = sent, seq
-        self._batch.append(Message(seq, _subject.decode("utf-8", "replace"), data, time))
+        self._batch.append(Message(seq, subject.decode("utf-8", "replace"), data, time, wire.key(headers) if headers else 0))
         self._schedule()
 
     def _control(self, status: int, reply: bytes, headers: bytes) -> None:

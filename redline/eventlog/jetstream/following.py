@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from redline.errors import LogUnavailable
 from redline.eventlog.jetstream import wire
-from redline.eventlog.jetstream.consumer import HEARTBEAT, SILENCE, Consumer
+from redline.eventlog.jetstream.consumer import SILENCE, Consumer, configuration
 from redline.eventlog.jetstream.history import History
 from redline.eventlog.jetstream.progress import Progress
 from redline.eventlog.jetstream.requests import ApiError
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_NANO: Final = 1_000_000_000
 _NO_SUCH_STREAM: Final = 10059
 _ATTEMPT: Final = 1.0
 """The making of a consumer takes at most this long (seconds): its server may stand still, and the next attempt may meet another."""
@@ -92,15 +91,25 @@ class Following:
             raise
 
     async def reached(self, seq: int) -> None:
-        """Wait until everything up to ``seq`` was handed over.
-
-        Raises LogUnavailable after the options' timeout, when lost and when closed.
-        """
+        """Wait until all up to ``seq`` was handed over. Raises LogUnavailable after the options' timeout, when lost and when closed."""
         if seq <= self.followed:
             return
+        self._judge()
+        await self._progress.reached(seq)
+
+    def _judge(self) -> None:
         if self._task is None or self._task.done():
             raise LogUnavailable("The event log's stream is not followed now. Try again shortly.")  # noqa: EM101, TRY003 - one line
-        await self._progress.reached(seq)
+
+    @property
+    def behind(self) -> bool:
+        """Tell whether what the stream got while it was not followed may not all have come yet."""
+        return self._progress.behind
+
+    async def caught_up(self) -> None:
+        """Wait until that has come. Raises LogUnavailable as :meth:`reached` does."""
+        self._judge()
+        await self._progress.caught_up()
 
     @property
     def fault(self) -> str | None:
@@ -158,24 +167,27 @@ class Following:
 
         A cluster that elects a leader of its servers makes no consumer for some seconds, while its streams are written and read.
         """
-        await self._inspect()
+        last = await self._inspect()
         for _ in range(_PAGES):
             page = await self._history.page(f"{self._stream}.*", self.followed + 1, _PAGE_MESSAGES, _PAGE_BYTES)
             if page:
-                await self._inspect()
+                last = await self._inspect()
             self._caught_up = self._clock.monotonic()
             if not page:
+                last = self.followed
                 break
             self._progress.take(page)
+        self._progress.learn(last)
 
-    async def _inspect(self) -> None:
-        """See whether this is still the stream that was followed. Raises :class:`_Lost`.
+    async def _inspect(self) -> int:
+        """Return the stream's last sequence, if this is still the stream that was followed. Raises :class:`_Lost`.
 
         After something was taken from it, not before: a stream that is the right one now was it then.
         """
         found = await inspect(self._connection, self._stream)
         if found is None or found.key != self._key or found.last < self.followed or not await self._progress.stands(self._history.get):
             raise _Lost
+        return found.last
 
     async def _consume(self, begun: Callable[[], None]) -> str:
         """Follow with one consumer; return why it had to be left. Raises :class:`_Lost`."""
@@ -197,28 +209,16 @@ class Following:
             return consumer.doubt.result()
         finally:
             self._consumer = None
+            self._progress.learn(None)
             consumer.leave("it is not needed any more")
             connection.unhandle(sid)
             if connection.connected:  # nobody waits for the answer: without interest it would go by itself, a little later
                 connection.send(wire.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}", "", b""))
 
     async def _make(self, name: str, inbox: str) -> None:
-        config = {
-            "name": name,
-            "deliver_subject": inbox,
-            "deliver_policy": "by_start_sequence",
-            "opt_start_seq": self.followed + 1,
-            "ack_policy": "none",
-            "replay_policy": "instant",
-            "mem_storage": True,
-            "num_replicas": 1,
-            "flow_control": True,
-            "idle_heartbeat": round(HEARTBEAT * _NANO),
-        }
+        body = {"stream_name": self._stream, "config": configuration(name, inbox, self.followed), "action": "create"}
         try:
-            await self._connection.requests.api(
-                f"CONSUMER.CREATE.{self._stream}.{name}", {"stream_name": self._stream, "config": config, "action": "create"}
-            )
+            await self._connection.requests.api(f"CONSUMER.CREATE.{self._stream}.{name}", body)
         except ApiError as error:
             if error.err_code == _NO_SUCH_STREAM:
                 raise _Lost from None
@@ -240,6 +240,7 @@ class Following:
 
     def _changed(self) -> None:
         self._moved.set()
+        self._progress.learn(None)
         if self._consumer is not None:
             self._consumer.leave("the connection was lost")
 

@@ -101,7 +101,8 @@ class History:
             return None
         try:
             data = base64.b64decode(found.get("data") or "")
-            return Message(int(found["seq"]), str(found["subject"]), data, parse_rfc3339(str(found["time"])))
+            key = wire.key(base64.b64decode(found.get("hdrs") or ""))
+            return Message(int(found["seq"]), str(found["subject"]), data, parse_rfc3339(str(found["time"])), key)
         except (KeyError, ValueError, binascii.Error):
             raise _strange() from None
 
@@ -125,7 +126,7 @@ def _read(reply: Reply) -> Message:
     headers = reply.headers or b""
     seq, subject, time = (wire.header(headers, name) for name in (b"Nats-Sequence", b"Nats-Subject", b"Nats-Time-Stamp"))
     try:
-        return Message(int(seq or ""), subject or "", reply.data, parse_rfc3339(time or ""))
+        return Message(int(seq or ""), subject or "", reply.data, parse_rfc3339(time or ""), wire.key(headers))
     except ValueError:
         raise _strange() from None
 

@@ -125,7 +125,7 @@ class Intake:
         places: list[tuple[OrgId, int, int, int]] = []
         trimmed: dict[OrgId, Ledger] = {}
         for message in messages:
-            seq, subject, data, time = message
+            seq, subject, data, time, _ = message
             try:
                 org = orgs[subject]
             except KeyError:

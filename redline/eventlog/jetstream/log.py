@@ -20,9 +20,9 @@ from redline.eventlog.jetstream.ledgers import Ledgers
 from redline.eventlog.jetstream.life import Life
 from redline.eventlog.jetstream.lookout import Lookout
 from redline.eventlog.jetstream.publishing import Publishing
+from redline.eventlog.jetstream.remembering import Remembering
 from redline.eventlog.jetstream.stream import ensure
 from redline.eventlog.jetstream.waiting import Backoff, pause, within
-from redline.eventlog.keys import IdempotencyKeys
 from redline.eventlog.urls import SETTING
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ class JetStreamLog:
         self._clock = clock
         self._metrics = metrics
         self._ledgers = Ledgers()
-        self._keys = IdempotencyKeys(retention.key_seconds, retention.keys, clock)
         self._follower: Follower | None = None
         self._connection = Connection(options, clock)
         self.following = Following(self._connection, options, clock, self)
         self.history = History(self._connection, options)
+        self._keys = Remembering(self._connection, options, retention, self.following, self.history, clock, metrics)
         publishing = Publishing(self._connection, options, clock)
         self._appending = Appending(publishing, self._keys, clock)
         self._life: Life | None = None
@@ -109,12 +109,13 @@ class JetStreamLog:
         incarnation = await ensure(self._connection, self._options, self._retention)
         life = Life(incarnation, self.history, self.following, self._ledgers, follower, self._clock, self._metrics, self._options.timeout)
         await life.begin(incarnation.last)
+        await self._keys.begin(incarnation)
         before, self._life = self._life, life
         if before is not None:
             before.end()
-            self._keys.clear()
             follower.lost(None)
         await self.following.start(incarnation.key, incarnation.last)
+        self._keys.on_jump()  # what others wrote since it was read is of events from before this node followed
         if life.over:
             msg = "The event log's stream went while it was looked for. Try again in a moment."
             raise LogUnavailable(msg, retry_after=1)
@@ -136,17 +137,18 @@ class JetStreamLog:
         if life is not None and usable and self._connection.fault is None:
             await self._say_farewell(life)
         await self.following.close()
+        await self._keys.close()
         if life is not None:
             life.end()
         self._life = None
         await self._connection.close()
         self._follower = None
-        self._keys.clear()
 
     async def _say_farewell(self, life: Life) -> None:
         try:
             async with within(self._clock, _FAREWELL_SECONDS):
                 await self._appending.idle()
+                await self._keys.flush()
                 await life.caught_up()
         except (TimeoutError, LogUnavailable):
             _logger.warning("The event log was closed before all that was published here had come back from the stream.")
@@ -175,11 +177,13 @@ class JetStreamLog:
 
     def on_messages(self, messages: Sequence[Message]) -> None:
         """Take messages of the stream."""
+        self._keys.on_messages(messages)
         if self._life is not None:
             self._life.intake.on_messages(messages)
 
     def on_jump(self, first_missing: int, following: int) -> None:
         """Learn of a hole in what came."""
+        self._keys.on_jump()
         _logger.info("This node was overtaken by eviction: %d positions of the event log were skipped.", following - first_missing)
         if self._life is not None:
             self._life.intake.on_jump(first_missing, following)

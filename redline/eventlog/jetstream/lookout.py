@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from redline.clock import Clock, Timer
     from redline.eventlog.jetstream.history import History
     from redline.eventlog.jetstream.life import Life
-    from redline.eventlog.keys import IdempotencyKeys
+    from redline.eventlog.jetstream.remembering import Remembering
     from redline.metrics import Metrics
 
 SECONDS: Final = 1.0
@@ -26,7 +26,7 @@ SECONDS: Final = 1.0
 class Lookout:
     """Looks after the stream, as long as there is one."""
 
-    def __init__(self, history: History, life: Callable[[], Life | None], keys: IdempotencyKeys, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, history: History, life: Callable[[], Life | None], keys: Remembering, clock: Clock, metrics: Metrics) -> None:
         """Take whom to ask, which stream there is now, which keys go with time, where time comes from, and where to count."""
         self._history = history
         self._life = life
@@ -59,7 +59,7 @@ class Lookout:
 
     def _tick(self) -> None:
         self.start()
-        self._keys.purge()
+        self._keys.tick()
         if self._looking is None and self._life() is not None:
             self._looking = asyncio.get_running_loop().create_task(self._once())
 

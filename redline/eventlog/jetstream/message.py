@@ -12,6 +12,7 @@ duplicate is compared by.
 from __future__ import annotations
 
 import secrets
+from binascii import unhexlify
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -29,16 +30,19 @@ OVERHEAD: Final = 256
 _NONCE_BYTES: Final = 8
 _NONCE: Final = 2 * _NONCE_BYTES
 _PARTS: Final = 5
+_BEGIN: Final = b'[%d,"' % VERSION
+_NONCE_AT: Final = len(_BEGIN)
 _RESERVED: Final = "stream."
 """What control events begin with (contract §1): clients believe what these say."""
 
 
 class Encoded(NamedTuple):
-    """A draft as it goes out: the message, its nonce, and the ``Nats-Msg-Id`` that an idempotency key makes."""
+    """A draft as it goes out: the message, its nonce, and the ``Nats-Msg-Id`` that an idempotency key makes, also as a number."""
 
     payload: bytes
     nonce: str
     msg_id: str | None
+    key: int = 0
 
 
 class LaterVersionError(ValueError):
@@ -49,12 +53,12 @@ def encode(draft: Draft) -> Encoded:
     """Return a draft as a message."""
     org, kind, at, data, scope = draft.envelope
     if draft.key is None:
-        nonce, msg_id = secrets.token_hex(_NONCE_BYTES), None
+        nonce, msg_id, key = secrets.token_hex(_NONCE_BYTES), None, 0
     else:
         bound = blake2b(f"{org}\n{draft.key}\n".encode(), digest_size=16, person=b"redline-key")
-        msg_id = bound.hexdigest()
+        msg_id, key = bound.hexdigest(), int.from_bytes(bound.digest(), "big")
         nonce = blake2b(bound.digest() + draft.fingerprint, digest_size=_NONCE_BYTES, person=b"redline-nonce").hexdigest()
-    return Encoded(orjson.dumps([VERSION, nonce, kind, at, scope]) + b"\n" + data, nonce, msg_id)
+    return Encoded(orjson.dumps([VERSION, nonce, kind, at, scope]) + b"\n" + data, nonce, msg_id, key)
 
 
 def decode(org: OrgId, payload: bytes) -> tuple[str, Envelope]:
@@ -78,6 +82,14 @@ def decode(org: OrgId, payload: bytes) -> tuple[str, Envelope]:
         msg = f"it is of the service's own kinds ({_RESERVED}), or its data are no text"
         raise ValueError(msg)
     return nonce, Envelope.checked(org, kind, at, data, scope)
+
+
+def nonce_of(payload: bytes) -> int | None:
+    """Return the nonce of a message that :func:`encode` made, as a number, without reading the rest; None where there is none."""
+    try:
+        return int.from_bytes(unhexlify(payload[_NONCE_AT : _NONCE_AT + _NONCE]), "big") if payload.startswith(_BEGIN) else None
+    except ValueError:
+        return None
 
 
 def _is_text(data: bytes) -> bool:

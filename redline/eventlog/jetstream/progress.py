@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from redline.errors import LogUnavailable
 from redline.eventlog.jetstream.waiting import within
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from redline.eventlog.jetstream.wire import Message
 
 _logger = logging.getLogger(__name__)
+
+_NEVER: Final = 1 << 63
 
 
 class Listener(Protocol):
@@ -46,6 +48,7 @@ class Progress:
         self._waiters: dict[asyncio.Future[None], int] = {}
         self._soonest = 0
         self._newest: Message | None = None
+        self._due: int | None = None
         self.followed = 0
 
     async def reached(self, seq: int) -> None:
@@ -64,10 +67,29 @@ class Progress:
         finally:
             self._waiters.pop(waiter, None)
 
+    def learn(self, due: int | None) -> None:
+        """Learn up to where the stream was when it was last taken up; None while it is not followed, and nobody knows."""
+        self._due = due
+        if due is not None:
+            for waiter, seq in self._waiters.items():
+                if seq == _NEVER and not waiter.done():
+                    waiter.set_result(None)
+
+    @property
+    def behind(self) -> bool:
+        """Tell whether that has not all come yet."""
+        return self._due is None or self.followed < self._due
+
+    async def caught_up(self) -> None:
+        """Wait until it has. Raises as :meth:`reached`."""
+        while self._due is None:
+            await self.reached(_NEVER)
+        await self.reached(self._due)
+
     def begin(self, after: int) -> None:
         """Begin after a sequence."""
         self.followed = after
-        self._newest = None
+        self._newest = self._due = None
 
     async def stands(self, get: Callable[[int], Awaitable[Message | None]]) -> bool:
         """Tell whether what was handed on last is what the stream has there. What it has no more proves nothing.

@@ -71,7 +71,8 @@ class Sealer:
         def tag(org: OrgId) -> int:
             return int.from_bytes(blake2b(org.encode(), digest_size=_TAG_BYTES, key=org_key).digest(), "big")
 
-        self._tag = tag
+        self.tag = self._tag = tag
+        """Return an org's number: 48 bits that nobody without the key can tell it from."""
 
     def id_of(self, org: OrgId, kind: int, seq: int, check: int) -> str:
         """Return the id of a place."""

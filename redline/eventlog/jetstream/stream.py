@@ -12,6 +12,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from redline.clock import parse_rfc3339
 from redline.errors import LogUnavailable, StartupError
 from redline.eventlog.jetstream.requests import ApiError
 from redline.eventlog.jetstream.waiting import Backoff, pause
@@ -69,45 +70,56 @@ async def ensure(connection: Connection, options: JetStreamOptions, retention: R
 
     Raises StartupError where it cannot serve, or JetStream will not make it; LogUnavailable where NATS does not answer within the timeout.
     """
+    return await ensure_as(connection, options, configuration(options, retention))
+
+
+async def ensure_as(connection: Connection, options: JetStreamOptions, wanted: Mapping[str, Any]) -> Incarnation:
+    """Return the stream that is named in a configuration; make it as that says where there is none. Raises as :func:`ensure`."""
     clock, backoff = connection.clock, Backoff()
     until = clock.monotonic() + options.timeout
     while True:
         try:
-            return await _ensure(connection, options, retention)
+            return await _ensure(connection, wanted)
         except (LogUnavailable, _NoPeersError):  # a cluster that has just been started has no leader yet, or not all its servers
             if clock.monotonic() >= until:
                 raise
         await pause(clock, backoff.delay())
 
 
-async def _ensure(connection: Connection, options: JetStreamOptions, retention: Retention) -> Incarnation:
-    wanted = configuration(options, retention)
-    info = await _info(connection, options.stream)
+async def _ensure(connection: Connection, wanted: Mapping[str, Any]) -> Incarnation:
+    stream: str = wanted["name"]
+    info = await _info(connection, stream)
     if info is None:
         try:
-            await connection.requests.api(f"STREAM.CREATE.{options.stream}", wanted)
+            await connection.requests.api(f"STREAM.CREATE.{stream}", wanted)
         except ApiError as error:
             if error.err_code != _NAME_IN_USE:  # else: another node was faster, and its settings and key count
                 if error.code >= _UNAVAILABLE and error.err_code not in _HOPELESS:
                     raise LogUnavailable(f"JetStream cannot make the stream now: {error}. Try again shortly.") from None  # noqa: EM102, TRY003
                 kind = _NoPeersError if error.err_code == _NO_PEERS else StartupError
-                raise kind(_line(options.stream, f"JetStream does not make it: {error}; {_way_out(error)}")) from None
-        info = await _info(connection, options.stream)
+                raise kind(_line(stream, f"JetStream does not make it: {error}; {_way_out(error)}")) from None
+        info = await _info(connection, stream)
     if info is None:
-        raise LogUnavailable(f"The stream {options.stream} is gone again. Try again shortly.")  # noqa: EM102, TRY003 - one line
+        raise LogUnavailable(f"The stream {stream} is gone again. Try again shortly.")  # noqa: EM102, TRY003 - one line
     found = info["config"]
-    _judge(options.stream, found)
+    _judge(stream, wanted["subjects"], found)
     for name, is_, would_be in _differences(found, wanted):
-        _logger.warning("The stream %s has %s = %s where the settings say %s; what it has counts.", options.stream, name, is_, would_be)
-    return _incarnation(options.stream, info)
+        _logger.warning("The stream %s has %s = %s where the settings say %s; what it has counts.", stream, name, is_, would_be)
+    return _incarnation(stream, info)
 
 
 async def inspect(connection: Connection, name: str) -> Incarnation | None:
     """Return the stream as it is now; None where it is gone, or is no stream of ours. Raises LogUnavailable."""
+    found = await inspect_at(connection, name)
+    return None if found is None else found[0]
+
+
+async def inspect_at(connection: Connection, name: str) -> tuple[Incarnation, float] | None:
+    """Return the same, with the moment of that by the server's clock (Unix seconds)."""
     info = await _info(connection, name)
     if info is None or _key(info["config"]) is None:
         return None
-    return _incarnation(name, info)
+    return _incarnation(name, info), parse_rfc3339(str(info["ts"]))
 
 
 def configuration(options: JetStreamOptions, retention: Retention) -> dict[str, object]:
@@ -148,8 +160,7 @@ def _incarnation(name: str, info: Mapping[str, Any]) -> Incarnation:
     key = _key(config)
     if key is None:
         raise LogUnavailable(f"The stream {name} has no key of Redline's any more.")  # noqa: EM102, TRY003 - one line
-    last = int(state["last_seq"])
-    messages = int(state["messages"])
+    last, messages = int(state["last_seq"]), int(state["messages"])
     return Incarnation(
         name,
         key,
@@ -209,10 +220,9 @@ _RULES: Final = (
 )
 
 
-def _judge(name: str, config: Mapping[str, Any]) -> None:
+def _judge(name: str, subjects: list[str], config: Mapping[str, Any]) -> None:
     """Raise StartupError for what would break a promise of the log."""
-    subjects = [f"{name}.*"]
-    rules = (_Rule("subjects", f"{name}.*", lambda found: found.get("subjects") == subjects), *_RULES)
+    rules = (_Rule("subjects", ", ".join(subjects), lambda found: found.get("subjects") == subjects), *_RULES)
     for rule in rules:
         if not rule.holds(config):
             is_ = config.get(rule.setting)

@@ -6,20 +6,24 @@ headers, ADR-15 for the subject that a consumer's message is to be acknowledged 
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from typing import Final, NamedTuple
 
 HEADER_LINE: Final = b"NATS/1.0"
 NO_RESPONDERS: Final = 503
 _DOMAINLESS_TOKENS: Final = 9
+_MSG_ID: Final = b"\r\nNats-Msg-Id: "
+_MSG_ID_DIGITS: Final = 32
 
 
 class Message(NamedTuple):
-    """A message of the stream. ``time`` is when the server took it (Unix seconds)."""
+    """A message of the stream. ``time`` is when the server took it (Unix seconds), ``key`` what :func:`key` reads in its headers."""
 
     seq: int
     subject: str
     data: bytes
     time: float
+    key: int = 0
 
 
 class Delivery(NamedTuple):
@@ -79,6 +83,23 @@ def header(headers: bytes, name: bytes) -> str | None:
         return None
     start += len(name) + 3
     return headers[start : headers.find(b"\r\n", start)].strip().decode("utf-8", "replace")
+
+
+def key(headers: bytes | None) -> int:
+    """Return the ``Nats-Msg-Id`` of an event that was published under an idempotency key: a number of 128 bits; 0 for any other."""
+    if not headers:
+        return 0
+    start = headers.find(_MSG_ID)
+    if start < 0:
+        return 0
+    start += len(_MSG_ID)
+    end = start + _MSG_ID_DIGITS
+    if headers[end : end + 2] != b"\r\n":
+        return 0
+    try:
+        return int.from_bytes(unhexlify(headers[start:end]), "big")
+    except ValueError:
+        return 0
 
 
 def delivery(reply: bytes) -> Delivery:

@@ -80,6 +80,18 @@ class Survives:
             assert isinstance(await following.answer(draft(b"other", key="k")), IdempotencyConflict)
             assert await following.ids() == [first]
 
+    async def test_a_key_of_an_earlier_life_outlives_its_event(self, factory: Factory, clock: ManualClock) -> None:
+        keep = Retention(events=2)
+        async with Following.of(factory, clock, keep) as following:
+            (first,) = await following.append(draft(b"1", key="k"))
+            ids = await following.append(draft(b"2"), draft(b"3"), draft(b"4"))
+            assert await following.ids() == ids[-2:]
+        for _ in range(2):
+            async with Following.of(factory, clock, keep) as following:
+                assert await following.answer(draft(b"1", key="k")) == Appended(first, duplicate=True)
+                assert isinstance(await following.answer(draft(b"other", key="k")), IdempotencyConflict)
+                assert await following.ids() == ids[-2:]
+
 
 class KeepsHistory(Survives):
     """What a log promises besides that goes by this process's clock, and holds its history to this process's bounds."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from redline.clock import SystemClock
 from redline.eventlog.jetstream.connection import Connection
+from redline.eventlog.jetstream.keystream import name_of
 from redline.eventlog.jetstream.log import JetStreamLog
 from redline.eventlog.jetstream.options import parse_options
 from redline.eventlog.jetstream.requests import ApiError
@@ -47,10 +48,15 @@ class Stream:
             await connection.close()
 
     async def delete(self) -> None:
-        """Delete the stream, where there is one."""
+        """Delete the stream, where there is one, and its keys."""
+        for name in (self.options.stream, name_of(self.options.stream)):
+            await self.delete_only(name)
+
+    async def delete_only(self, name: str) -> None:
+        """Delete a stream, where there is one."""
         async with self.connected() as connection:
             try:
-                await connection.requests.api(f"STREAM.DELETE.{self.options.stream}")
+                await connection.requests.api(f"STREAM.DELETE.{name}")
             except ApiError as error:
                 if error.code != 404:
                     raise
