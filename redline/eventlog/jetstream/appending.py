@@ -50,7 +50,7 @@ class Appending:
         answers: list[Appended | RedlineError | None] = []
         sent: list[tuple[int, Draft, Encoded]] = []
         outgoing: list[Outgoing] = []
-        trouble = None if self._keys.whole else await self._settled(life, drafts)
+        trouble = None if self._keys.whole() else await self._settled(life, drafts)
         for index, draft in enumerate(drafts):
             one = encode(draft)
             known = trouble or self._known(life, draft, one) if one.msg_id is not None else None
@@ -116,7 +116,7 @@ class Appending:
 
     async def _settled(self, life: Life, drafts: Sequence[Draft]) -> RedlineError | None:
         """Wait, for drafts that have keys, until this node knows which were used; return why it does not."""
-        if not any(draft.key is not None for draft in drafts):
+        if all(draft.key is None for draft in drafts):
             return None
         try:
             await self._keys.settle()

@@ -59,14 +59,14 @@ class Following:
         self._consumer: Consumer | None = None
         self._begun: asyncio.Future[None] | None = None
         self._moved = asyncio.Event()
-        self._progress = Progress(clock, options.timeout, listener)
+        self.progress = Progress(clock, options.timeout, listener)
         self.consumers = 0
         connection.watch(self._changed)
 
     @property
     def followed(self) -> int:
         """Return the sequence up to which everything was handed over."""
-        return self._progress.followed
+        return self.progress.followed
 
     async def start(self, key: bytes, after: int) -> None:
         """Follow the stream of that key from after a sequence, until :meth:`close`.
@@ -76,7 +76,7 @@ class Following:
         await self.close()
         self._key = key
         self._caught_up = -math.inf
-        self._progress.begin(after)
+        self.progress.begin(after)
         self._begun = begun = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._follow(), name="redline-nats-follow")
         try:
@@ -95,21 +95,16 @@ class Following:
         if seq <= self.followed:
             return
         self._judge()
-        await self._progress.reached(seq)
+        await self.progress.reached(seq)
 
     def _judge(self) -> None:
         if self._task is None or self._task.done():
             raise LogUnavailable("The event log's stream is not followed now. Try again shortly.")  # noqa: EM101, TRY003 - one line
 
-    @property
-    def behind(self) -> bool:
-        """Tell whether what the stream got while it was not followed may not all have come yet."""
-        return self._progress.behind
-
     async def caught_up(self) -> None:
-        """Wait until that has come. Raises LogUnavailable as :meth:`reached` does."""
+        """Wait until all has come that the stream got while it was not followed. Raises LogUnavailable as :meth:`reached` does."""
         self._judge()
-        await self._progress.caught_up()
+        await self.progress.caught_up()
 
     @property
     def fault(self) -> str | None:
@@ -131,7 +126,7 @@ class Following:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
-        self._progress.fail("The event log is closed, or about to be taken up again.")
+        self.progress.fail("The event log is closed, or about to be taken up again.")
 
     async def _follow(self) -> None:
         """Use one consumer after the other, until cancelled or the stream is lost."""
@@ -156,7 +151,7 @@ class Following:
             _logger.info("The consumer of the stream %s is made anew after %d: %s.", self._stream, self.followed, why.rstrip("."))
             await pause(self._clock, min(patience, backoff.delay()))
         lost = "The event log's stream is gone, or another one. Try again shortly."
-        self._progress.fail(lost)
+        self.progress.fail(lost)
         if self._begun is not None and not self._begun.done():
             self._begun.set_exception(LogUnavailable(lost))
         else:
@@ -176,8 +171,8 @@ class Following:
             if not page:
                 last = self.followed
                 break
-            self._progress.take(page)
-        self._progress.learn(last)
+            self.progress.take(page)
+        self.progress.learn(last)
 
     async def _inspect(self) -> int:
         """Return the stream's last sequence, if this is still the stream that was followed. Raises :class:`_Lost`.
@@ -185,7 +180,7 @@ class Following:
         After something was taken from it, not before: a stream that is the right one now was it then.
         """
         found = await inspect(self._connection, self._stream)
-        if found is None or found.key != self._key or found.last < self.followed or not await self._progress.stands(self._history.get):
+        if found is None or found.key != self._key or found.last < self.followed or not await self.progress.stands(self._history.get):
             raise _Lost
         return found.last
 
@@ -193,7 +188,7 @@ class Following:
         """Follow with one consumer; return why it had to be left. Raises :class:`_Lost`."""
         connection, name = self._connection, f"redline-{secrets.token_hex(8)}"
         inbox = connection.inbox()
-        consumer = Consumer(self.followed, self._clock, self._respond, self._progress.take, self._progress.skip)
+        consumer = Consumer(self.followed, self._clock, self._respond, self.progress.take, self.progress.skip)
         sid = connection.handle(inbox, consumer.delivered)
         try:
             async with within(self._clock, _ATTEMPT):
@@ -209,7 +204,7 @@ class Following:
             return consumer.doubt.result()
         finally:
             self._consumer = None
-            self._progress.learn(None)
+            self.progress.learn(None)
             consumer.leave("it is not needed any more")
             connection.unhandle(sid)
             if connection.connected:  # nobody waits for the answer: without interest it would go by itself, a little later
@@ -240,7 +235,7 @@ class Following:
 
     def _changed(self) -> None:
         self._moved.set()
-        self._progress.learn(None)
+        self.progress.learn(None)
         if self._consumer is not None:
             self._consumer.leave("the connection was lost")
 

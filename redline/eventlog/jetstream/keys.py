@@ -136,6 +136,7 @@ class Keys:
 
     def __iter__(self) -> Iterator[tuple[Use, float]]:
         """Return each key with how much of its window is over (seconds), oldest first. Keys may come and go meanwhile."""
+        self.purge()
         for tick in sorted(self._due):
             for key in tuple(self._due.get(tick, ())):
                 use = self.use(key)

@@ -53,7 +53,7 @@ class JetStreamLog:
         self._options = options
         self._retention = retention
         self._clock = clock
-        self._metrics = metrics
+        self.metrics = metrics
         self._ledgers = Ledgers()
         self._follower: Follower | None = None
         self._connection = Connection(options, clock)
@@ -107,7 +107,7 @@ class JetStreamLog:
     async def _find(self, follower: Follower) -> None:
         """Find the stream, or make it, and follow it from its head. Raises ``LogUnavailable`` or ``StartupError``."""
         incarnation = await ensure(self._connection, self._options, self._retention)
-        life = Life(incarnation, self.history, self.following, self._ledgers, follower, self._clock, self._metrics, self._options.timeout)
+        life = Life(incarnation, self.history, self.following, self._ledgers, follower, self._clock, self.metrics, self._options.timeout)
         await life.begin(incarnation.last)
         await self._keys.begin(incarnation)
         before, self._life = self._life, life
@@ -115,7 +115,6 @@ class JetStreamLog:
             before.end()
             follower.lost(None)
         await self.following.start(incarnation.key, incarnation.last)
-        self._keys.on_jump()  # what others wrote since it was read is of events from before this node followed
         if life.over:
             msg = "The event log's stream went while it was looked for. Try again in a moment."
             raise LogUnavailable(msg, retry_after=1)
@@ -160,7 +159,7 @@ class JetStreamLog:
 
     def _count_reconnects(self) -> None:
         before, self._reconnects = self._reconnects, self._connection.reconnects
-        self._metrics.log_reconnects.inc(self._reconnects - before)
+        self.metrics.log_reconnects.inc(self._reconnects - before)
 
     def _usable(self) -> Life | None:
         life = self._life

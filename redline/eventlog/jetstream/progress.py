@@ -38,7 +38,7 @@ class Listener(Protocol):
 
 
 class Progress:
-    """``followed`` is the sequence up to which everything was handed over."""
+    """``followed`` is the sequence up to which everything was handed over, ``times`` how often the stream was taken up."""
 
     def __init__(self, clock: Clock, timeout: float, listener: Listener) -> None:
         """Take where time comes from, how long a wait may take (seconds), and whom to tell."""
@@ -49,6 +49,7 @@ class Progress:
         self._soonest = 0
         self._newest: Message | None = None
         self._due: int | None = None
+        self.times = 0
         self.followed = 0
 
     async def reached(self, seq: int) -> None:
@@ -71,6 +72,7 @@ class Progress:
         """Learn up to where the stream was when it was last taken up; None while it is not followed, and nobody knows."""
         self._due = due
         if due is not None:
+            self.times += 1
             for waiter, seq in self._waiters.items():
                 if seq == _NEVER and not waiter.done():
                     waiter.set_result(None)

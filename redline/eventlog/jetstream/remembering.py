@@ -60,6 +60,7 @@ class Remembering:
         self._orgs: dict[str, int] = {}
         self._number: Callable[[OrgId], int] = lambda _org: 0
         self._unanswered: dict[int, None] = {}
+        self._times = 0  # how often the stream was taken up when the others' keys were last read for it
 
     # Its life.
 
@@ -126,17 +127,21 @@ class Remembering:
 
     # What is appended.
 
-    @property
     def whole(self) -> bool:
         """Tell whether a key that is not known was not used before, as far as JetStream may have forgotten it."""
-        return not (self._following.behind or self._journal.doubtful)
+        progress = self._following.progress
+        if progress.times != self._times:
+            self._times = progress.times
+            self._journal.doubt()
+        return not (progress.behind or self._journal.doubtful)
 
     async def settle(self) -> None:
         """Wait until it is so. Raises ``LogUnavailable``."""
         try:
             async with within(self._clock, self._timeout):
-                await self._following.caught_up()
-                await self._journal.current()
+                while not self.whole():
+                    await self._following.caught_up()
+                    await self._journal.current()
         except TimeoutError:
             msg = f"This node did not learn within {self._timeout:g} s which idempotency keys were used. Try again shortly."
             raise LogUnavailable(msg, retry_after=1) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ from redline.testing.clock import ManualClock
 from redline.testing.eventlogs import Following
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from redline.clock import Clock
     from redline.eventlog.jetstream.wire import Message
@@ -76,6 +77,13 @@ def log_of(node: Following) -> JetStreamLog:
     log = node.log
     assert isinstance(log, JetStreamLog)
     return log
+
+
+async def until(what: Callable[[], object]) -> None:
+    """Wait until something is so, asked at each turn of the loop."""
+    async with asyncio.timeout(30):
+        while not what():  # noqa: ASYNC110 - what is looked at has no event to wait for
+            await asyncio.sleep(0)
 
 
 class Lag:

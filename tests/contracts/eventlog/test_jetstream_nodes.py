@@ -19,11 +19,11 @@ from redline.eventlog.jetstream.subjects import subject_of
 from redline.eventlog.retention import Retention
 from redline.testing.clock import ManualClock
 from redline.testing.eventlogs.kit import ACME, GLOBEX, MUCH, Following, draft, parsed, turns
-from tests.contracts.eventlog.jetstreams import Stream, lagging, log_of
+from tests.contracts.eventlog.jetstreams import Stream, lagging, log_of, until
 from tests.nats import NatsCluster
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from redline.envelope import OrgId
@@ -43,13 +43,6 @@ async def located(following: Following, event_id: str, org: OrgId = ACME) -> str
     if mark is None:
         return "unknown"
     return "evicted" if mark.position < bounds.floor.position else "resumes"
-
-
-async def until(what: Callable[[], object]) -> None:
-    """Wait until something is so, asked at each turn of the loop."""
-    async with asyncio.timeout(30):
-        while not what():  # noqa: ASYNC110 - what is looked at has no event to wait for
-            await asyncio.sleep(0)
 
 
 # One order, one set of ids.
