@@ -32,6 +32,7 @@ _NONCE: Final = 2 * _NONCE_BYTES
 _PARTS: Final = 5
 _BEGIN: Final = b'[%d,"' % VERSION
 _NONCE_AT: Final = len(_BEGIN)
+_NONCE_END: Final = _NONCE_AT + _NONCE
 _RESERVED: Final = "stream."
 """What control events begin with (contract §1): clients believe what these say."""
 
@@ -86,8 +87,10 @@ def decode(org: OrgId, payload: bytes) -> tuple[str, Envelope]:
 
 def nonce_of(payload: bytes) -> int | None:
     """Return the nonce of a message that :func:`encode` made, as a number, without reading the rest; None where there is none."""
+    if not payload.startswith(_BEGIN) or payload[_NONCE_END : _NONCE_END + 1] != b'"':
+        return None
     try:
-        return int.from_bytes(unhexlify(payload[_NONCE_AT : _NONCE_AT + _NONCE]), "big") if payload.startswith(_BEGIN) else None
+        return int.from_bytes(unhexlify(payload[_NONCE_AT:_NONCE_END]), "big")
     except ValueError:
         return None
 

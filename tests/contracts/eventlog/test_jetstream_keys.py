@@ -143,6 +143,56 @@ async def test_a_node_that_was_overtaken_reads_what_it_missed(server: NatsServer
         await known(other, first)
 
 
+async def test_a_node_that_sees_a_hole_looks_before_it_calls_a_key_new(stream: Stream) -> None:
+    """As when it is slow, and its consumer goes on behind what was evicted."""
+    async with stream.nodes(2, KEEP) as (one, other):
+        await other.append(draft(key="another"))
+        with lagging(other) as lag:
+            (first,) = await one.append(draft(b"1", key="k"))
+            await evict(one)
+            await until(lambda: sum(map(len, lag.messages)) == 1 + KEEP.events)
+            lag.messages = [[message] for batch in lag.messages for message in batch if not message.key]
+            await known(one, first)
+            assert log_of(other)._keys.whole()  # noqa: SLF001 - what it will ask
+        assert not log_of(other)._keys.whole()  # noqa: SLF001 - as above
+        await written(one)
+        await known(other, first)
+
+
+async def test_a_node_that_lags_reads_what_it_cannot_compare(stream: Stream) -> None:
+    """JetStream knows the key, and the event went before this node saw it."""
+    async with stream.nodes(2, KEEP) as (one, other):
+        with lagging(other):
+            (first,) = await one.append(draft(b"1", key="k"))
+            await evict(one)
+            await written(one)
+            assert isinstance(await other.answer(draft(b"other", key="k")), IdempotencyConflict)
+            assert await other.answer(draft(b"1", key="k")) == Appended(first, duplicate=True)
+
+
+async def test_a_node_that_comes_back_takes_up_what_it_missed_first(server: NatsServer, stream: Stream) -> None:
+    """What was appended and evicted while it was away, it cannot have followed."""
+    async with stream.nodes(2, KEEP) as (one, other):
+        connection = log_of(other)._connection  # noqa: SLF001 - what is to stay away
+        reach, away = connection._one_life, asyncio.Event()  # noqa: SLF001 - as above
+
+        async def wait(server: str) -> bool:
+            await away.wait()
+            return await reach(server)
+
+        connection._one_life = wait  # type: ignore[method-assign]  # noqa: SLF001 - as above
+        await restart(server, one)
+        (first,) = await one.append(draft(b"1", key="k"))
+        (second,) = await one.append(draft(b"2", key="l"))
+        await evict(one)
+        await written(one)
+        await restart(server, one)
+        away.set()
+        await until(lambda: connection.connected)
+        assert await other.answer(draft(b"2", key="l")) == Appended(second, duplicate=True), "asked at once"
+        await known(other, first)
+
+
 async def test_what_was_followed_is_known_without_the_stream_of_keys(server: NatsServer, stream: Stream) -> None:
     async with stream.nodes(2, KEEP) as (one, other):
         (first,) = await one.append(draft(b"1", key="k"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from redline.errors import LogUnavailable
-from tests.unit.eventlog.jetstream.kit import wired
+from redline.eventlog.jetstream.publishing import Outgoing
+from tests.unit.eventlog.jetstream.kit import acknowledged, wired
 
 
 async def test_a_page_is_one_orgs_in_order_with_the_servers_times(nats_url: str) -> None:
@@ -41,6 +42,17 @@ async def test_pages_by_the_last_sequence_give_everything_once(nats_url: str) ->
             found += [message.data for message in page]
             after = page[-1].seq
         assert found == [b"%d" % number for number in range(30) if number % 3]
+
+
+async def test_the_key_of_an_event_is_read_alike_wherever_it_comes_from(nats_url: str) -> None:
+    async with wired(nats_url) as wire:
+        await wire.follow()
+        outgoing = [Outgoing(wire.subject(), b"a", "0f" * 16), Outgoing(wire.subject(), b"b"), Outgoing(wire.subject(), b"c", "another's")]
+        last = acknowledged((await wire.publishing.publish_all(outgoing))[-1]).seq
+        await wire.following.reached(last)
+        page = await wire.history.page(wire.subject(), 1, 10, 1000)
+        assert [message.key for message in page] == [int("0f" * 16, 16), 0, 0]
+        assert page == wire.heard.messages == [await wire.history.get(seq) for seq in range(last - 2, last + 1)]
 
 
 async def test_a_page_past_the_end_is_empty_and_the_leader_was_asked(nats_url: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from redline.envelope import Envelope, parse_org
 from redline.eventlog.contract import Draft
-from redline.eventlog.jetstream.message import OVERHEAD, LaterVersionError, decode, encode
+from redline.eventlog.jetstream.message import OVERHEAD, LaterVersionError, decode, encode, nonce_of
 
 ACME, GLOBEX = parse_org("acme"), parse_org("globex")
 AT = "2026-11-22T10:00:00.000Z"
@@ -85,3 +85,11 @@ def test_whatever_comes_is_an_event_or_refused(payload: bytes) -> None:
 def test_a_later_version_is_named() -> None:
     with pytest.raises(LaterVersionError, match="its version is 2, and this program knows 1"):
         decode(ACME, b'[2,"who knows"]\n{}')
+
+
+def test_a_nonce_is_read_without_the_rest() -> None:
+    one = encode(Draft(envelope(), "k", b"1"))
+    assert nonce_of(one.payload) == int(one.nonce, 16)
+    assert one.key == int(one.msg_id or "", 16)
+    for other in (b"", b"hello", b"[2" + one.payload[2:], b'[1,"' + b"x" * 16 + b'"', b'[1,"abcd"', b'[1,"' + b"a" * 17 + b'"'):
+        assert nonce_of(other) is None

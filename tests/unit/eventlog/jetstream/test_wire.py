@@ -67,3 +67,20 @@ def test_a_time_is_the_same_followed_and_read(nanoseconds: int) -> None:
     whole, rest = divmod(nanoseconds, 1_000_000_000)
     text = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S") + (f".{rest:09d}".rstrip("0") if rest else "") + "Z"
     assert wire.seconds(nanoseconds) == parse_rfc3339(text)
+
+
+@pytest.mark.parametrize(
+    ("headers", "key"),
+    [
+        (None, 0),
+        (b"", 0),
+        (HEARTBEAT, 0),
+        (b"NATS/1.0\r\nNats-Msg-Id: 000102030405060708090a0b0c0d0e0f\r\n\r\n", 0x0102030405060708090A0B0C0D0E0F),
+        (b"NATS/1.0\r\nA: b\r\nNats-Msg-Id: " + b"f" * 32 + b"\r\nC: d\r\n\r\n", (1 << 128) - 1),
+        (b"NATS/1.0\r\nNats-Msg-Id: " + b"f" * 31 + b"\r\n\r\n", 0),
+        (b"NATS/1.0\r\nNats-Msg-Id: " + b"f" * 33 + b"\r\n\r\n", 0),
+        (b"NATS/1.0\r\nNats-Msg-Id: -" + b"f" * 31 + b"\r\n\r\n", 0),
+    ],
+)
+def test_an_idempotency_key_is_a_number_of_128_bits(headers: bytes | None, key: int) -> None:
+    assert wire.key(headers) == key
