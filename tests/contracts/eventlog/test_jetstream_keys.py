@@ -146,7 +146,7 @@ async def test_a_node_that_was_overtaken_reads_what_it_missed(server: NatsServer
 async def test_a_node_that_sees_a_hole_looks_before_it_calls_a_key_new(stream: Stream) -> None:
     """As when it is slow, and its consumer goes on behind what was evicted."""
     async with stream.nodes(2, KEEP) as (one, other):
-        await other.append(draft(key="another"))
+        await other.caught_up(await other.append(draft(key="another")))
         with lagging(other) as lag:
             (first,) = await one.append(draft(b"1", key="k"))
             await evict(one)
