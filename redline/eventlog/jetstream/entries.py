@@ -33,7 +33,7 @@ def stream_of(key: bytes) -> bytes:
     return blake2b(key, digest_size=_STREAM_BYTES, person=b"redline-keys").digest()
 
 
-def encode(stream: bytes, writer: bytes, entries: Iterable[tuple[Use, float]]) -> bytes:
+def encode(stream: bytes, writer: bytes, entries: Iterable[tuple[tuple[int, int, int, int], float]]) -> bytes:
     """Return a message."""
     pack, rows = _ENTRY.pack, [_HEAD.pack(VERSION, stream, writer)]
     for (key, nonce, org, seq), used in entries:

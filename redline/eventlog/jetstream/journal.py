@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from redline.clock import Clock
     from redline.eventlog.jetstream.connection import Connection
     from redline.eventlog.jetstream.history import History
-    from redline.eventlog.jetstream.keys import Keys, Use
+    from redline.eventlog.jetstream.keys import Keys
     from redline.eventlog.jetstream.options import JetStreamOptions
     from redline.eventlog.jetstream.stream import Incarnation
     from redline.metrics import Metrics
@@ -47,7 +47,7 @@ class Journal:
         self._clock = clock
         self._overflows = metrics.log_keys_overflows
         self._stream = KeyStream(connection, options, keys, events)
-        self._buffer: deque[tuple[Use, float]] = deque()
+        self._buffer: deque[tuple[tuple[int, int, int, int], float]] = deque()
         self._everything = False
         self._stale = False
         self._doubts = self._settled = 0
@@ -92,8 +92,8 @@ class Journal:
 
     # What is written.
 
-    def add(self, use: Use) -> None:
-        """Have a key written that was used now."""
+    def add(self, use: tuple[int, int, int, int]) -> None:
+        """Have a key written (as :class:`~redline.eventlog.jetstream.keys.Use` has it) that was used now."""
         now, buffer = self._clock.monotonic(), self._buffer
         if not buffer:
             self._clock.call_at(now + GATHER, self._woken.set)
@@ -118,9 +118,9 @@ class Journal:
         buffer = self._buffer
         while buffer and buffer is self._buffer:
             now = self._clock.monotonic()
-            chunk = [(use, now - since) for use, since in islice(buffer, self._stream.most)]
-            await self._stream.write(chunk)
-            for _ in chunk:
+            together = [(use, now - since) for use, since in islice(buffer, self._stream.most)]
+            await self._stream.write(together)
+            for _ in together:
                 buffer.popleft()
 
     # What is read.

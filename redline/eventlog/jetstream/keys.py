@@ -51,14 +51,14 @@ class Keys:
         self._counts: dict[int, int] = {}
         self._oldest: dict[int, int] = {}  # of each org, a tick before which none of its keys goes
         self._next = math.inf
-        self._width = 1.0
-        self.window = float(_TICKS)
+        self.begin(_SHORTEST)
 
     def begin(self, window: float) -> None:
         """Begin anew with another stream, which remembers a key for ``window`` seconds."""
         self.clear()
         self.window = max(_SHORTEST, window)
         self._width = self.window / _TICKS
+        self._ticks_a_second = _TICKS / self.window
 
     def clear(self) -> None:
         """Let go of all of them."""
@@ -100,11 +100,10 @@ class Keys:
         return held & _SEQ
 
     def remember(self, uses: Iterable[tuple[int, int, int, int]], used: float = 0.0) -> None:
-        """Hold keys (as :class:`Use` has them) for their window, of which so many seconds are over."""
-        left = self.window - max(0.0, used)
-        if left <= 0:
+        """Hold keys (as :class:`Use` has them) for their window, of which so many seconds (0 or more) are over."""
+        if used >= self.window:
             return
-        tick = math.ceil((self._clock.monotonic() + left) / self._width)
+        tick = int((self._clock.monotonic() - used) * self._ticks_a_second) + 1 + _TICKS
         held, counts = self._held, self._counts
         due = self._due.get(tick)
         if due is None:

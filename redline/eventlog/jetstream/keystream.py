@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from redline.eventlog.jetstream.connection import Connection
-    from redline.eventlog.jetstream.keys import Keys, Use
+    from redline.eventlog.jetstream.keys import Keys
     from redline.eventlog.jetstream.options import JetStreamOptions
     from redline.eventlog.jetstream.stream import Incarnation
     from redline.eventlog.jetstream.wire import Message
@@ -120,7 +120,7 @@ class KeyStream:
         room = (self._connection.max_payload - _HEADERS - entries.HEAD_BYTES) // entries.ENTRY_BYTES
         return max(1, min(_MOST, room))
 
-    async def write(self, used: Sequence[tuple[Use, float]]) -> None:
+    async def write(self, used: Sequence[tuple[tuple[int, int, int, int], float]]) -> None:
         """Write keys, each with how much of its window is over (seconds); return when the stream has them."""
         if self._connection.waiting > _WAITING_BYTES:
             raise LogUnavailable("NATS takes nothing of what was sent before.")  # noqa: EM101, TRY003 - one line

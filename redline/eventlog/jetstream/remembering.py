@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from redline.errors import LogUnavailable
 from redline.eventlog.jetstream.journal import Journal
-from redline.eventlog.jetstream.keys import Keys, Use
+from redline.eventlog.jetstream.keys import Keys
 from redline.eventlog.jetstream.message import nonce_of
 from redline.eventlog.jetstream.seal import Sealer
 from redline.eventlog.jetstream.subjects import org_of
@@ -111,7 +111,7 @@ class Remembering:
                 for use in uses:
                     if use[0] in self._unanswered:
                         del self._unanswered[use[0]]
-                        self._journal.add(Use(*use))
+                        self._journal.add(use)
 
     def _org(self, subject: str) -> int:
         """Return the number of the org whose subject this is; -1 for a subject that is no org's."""
@@ -160,7 +160,7 @@ class Remembering:
 
     def acknowledged(self, org: OrgId, one: Encoded, seq: int) -> None:
         """Remember the key of an event that was appended here, and write it down."""
-        use = Use(one.key, int(one.nonce, 16), self._number(org), seq)
+        use = (one.key, int(one.nonce, 16), self._number(org), seq)
         self._keys.remember((use,))
         self._journal.add(use)
 
