@@ -119,7 +119,7 @@ class Appending:
         if all(draft.key is None for draft in drafts):
             return None
         try:
-            await self._keys.settle()
+            await self._keys.settle(len(drafts), sum(len(draft.envelope.data) for draft in drafts))
         except RedlineError as error:
             return error
         return LogUnavailable("The event log was made anew. Publish it again.", retry_after=1) if life.over else None

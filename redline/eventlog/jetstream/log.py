@@ -115,6 +115,7 @@ class JetStreamLog:
             before.end()
             follower.lost(None)
         await self.following.start(incarnation.key, incarnation.last)
+        await self._keys.settle()  # what was written down before this node followed, and after it had read it
         if life.over:
             msg = "The event log's stream went while it was looked for. Try again in a moment."
             raise LogUnavailable(msg, retry_after=1)

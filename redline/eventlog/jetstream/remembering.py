@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from redline.errors import LogUnavailable
+from redline.errors import LogUnavailable, OverCapacity
 from redline.eventlog.jetstream.journal import Journal
 from redline.eventlog.jetstream.keys import Keys
 from redline.eventlog.jetstream.message import nonce_of
@@ -53,7 +53,10 @@ class Remembering:
     ) -> None:
         """Take how to reach the streams, how many keys an org may have, where time comes from, and where to count."""
         self._clock = clock
+        self._connection = connection
         self._timeout = options.timeout
+        self._most, self._most_bytes = options.pending, options.pending_bytes
+        self._waiting = self._waiting_bytes = 0
         self._following = following
         self._keys = Keys(retention.keys, clock)
         self._journal = Journal(connection, options, self._keys, history, clock, metrics)
@@ -135,8 +138,14 @@ class Remembering:
             self._journal.doubt()
         return not (progress.behind or self._journal.doubtful)
 
-    async def settle(self) -> None:
-        """Wait until it is so. Raises ``LogUnavailable``."""
+    async def settle(self, events: int = 0, size: int = 0) -> None:
+        """Wait until it is so, with so many events of so many bytes together. Raises ``LogUnavailable`` or ``OverCapacity``."""
+        if not self._connection.connected:
+            raise LogUnavailable(f"The event log cannot be reached ({self._connection.fault}). Try again shortly.")  # noqa: EM102, TRY003
+        if self._waiting and (self._waiting + events > self._most or self._waiting_bytes + size > self._most_bytes):
+            raise OverCapacity("Too many events wait for the event log to be taken up again. Try again shortly.", retry_after=1)  # noqa: EM101, TRY003
+        self._waiting += events
+        self._waiting_bytes += size
         try:
             async with within(self._clock, self._timeout):
                 while not self.whole():
@@ -145,6 +154,9 @@ class Remembering:
         except TimeoutError:
             msg = f"This node did not learn within {self._timeout:g} s which idempotency keys were used. Try again shortly."
             raise LogUnavailable(msg, retry_after=1) from None
+        finally:
+            self._waiting -= events
+            self._waiting_bytes -= size
 
     async def refresh(self) -> None:
         """Read what others have written by now. Raises ``LogUnavailable``."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redline.errors import IdempotencyConflict, LogUnavailable, RateLimited, StartupError
+from redline.errors import IdempotencyConflict, LogUnavailable, OverCapacity, RateLimited, StartupError
 from redline.eventlog.contract import Appended
 from redline.eventlog.jetstream.keystream import name_of
 from redline.eventlog.retention import Retention
@@ -191,6 +192,43 @@ async def test_a_node_that_comes_back_takes_up_what_it_missed_first(server: Nats
         await until(lambda: connection.connected)
         assert await other.answer(draft(b"2", key="l")) == Appended(second, duplicate=True), "asked at once"
         await known(other, first)
+
+
+async def test_what_was_written_late_is_read_when_nats_comes_back(
+    server: NatsServer, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stream.nodes(1, KEEP) as (one,):
+        written_to: Any = log_of(one)._keys._journal._stream  # noqa: SLF001 - what is slow
+        write, room = written_to.write, asyncio.Event()
+
+        async def slow(used: object) -> None:
+            await room.wait()
+            await write(used)
+
+        monkeypatch.setattr(written_to, "write", slow)
+        (first,) = await one.append(draft(b"1", key="k"))
+        await evict(one)
+        async with stream.nodes(1, KEEP) as (third,):
+            await log_of(third).lookout.close()  # which would read it within a second
+            room.set()
+            await written(one)
+            await restart(server, one, third)
+            await known(third, first)
+
+
+async def test_what_waits_for_that_has_a_bound(server: NatsServer, stream: Stream) -> None:
+    stream.options = replace(stream.options, pending=10)
+    async with stream.nodes(1, KEEP) as (one,):
+        memory = log_of(one)._keys  # noqa: SLF001 - which is to be in doubt for as long as the server stands still
+        server.pause()
+        memory.on_jump()
+        waiting = [asyncio.ensure_future(one.log.append([draft(key=f"{n}/{m}") for m in range(4)])) for n in range(5)]
+        await until(lambda: sum(task.done() for task in waiting) == 3)
+        refused = [answer for task in waiting if task.done() for answer in task.result()]
+        assert [type(answer) for answer in refused] == [OverCapacity] * 12
+        server.resume()
+        answers = [answer for task in waiting for answer in await task]
+        assert sum(isinstance(answer, Appended) for answer in answers) == 8
 
 
 async def test_what_was_followed_is_known_without_the_stream_of_keys(server: NatsServer, stream: Stream) -> None:
