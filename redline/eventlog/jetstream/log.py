@@ -151,7 +151,9 @@ class JetStreamLog:
                 await self._keys.flush()
                 await life.caught_up()
         except (TimeoutError, LogUnavailable):
-            _logger.warning("The event log was closed before all that was published here had come back from the stream.")
+            _logger.warning(
+                "The event log was closed before all that was published here had come back from the stream, and its keys were written down."
+            )
 
     @property
     def fault(self) -> str | None:
