@@ -48,14 +48,14 @@ class Journal:
         self._overflows = metrics.log_keys_overflows
         self._stream = KeyStream(connection, options, keys, events)
         self._buffer: deque[tuple[tuple[int, int, int, int], float]] = deque()
-        self._everything = False
+        self._wanted = self._written = 0  # how often all that is remembered was to be written, and was
         self._stale = False
         self._doubts = self._settled = 0
         self._woken = asyncio.Event()
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._said = ""
-        metrics.log_keys_unwritten.set_function(lambda: len(self._keys) if self._everything else len(self._buffer))
+        metrics.log_keys_unwritten.set_function(lambda: len(self._buffer) if self._written == self._wanted else len(self._keys))
 
     # Its life.
 
@@ -66,7 +66,7 @@ class Journal:
         """
         await self.close()
         self._buffer.clear()
-        self._everything = False
+        self._written = self._wanted
         self._keys.begin(incarnation.window)
         self._stream.begin(incarnation)
         try:
@@ -101,20 +101,17 @@ class Journal:
         if len(buffer) > _MOST:
             self._overflows.inc()
             _logger.warning("More than %d idempotency keys wait for the stream %s: all will be written anew.", _MOST, self._stream.name)
-            self._buffer, self._everything = deque(), True
+            self._buffer = deque()
+            self._wanted += 1
             self._woken.set()
 
     async def _write(self) -> None:
         """Write what waits. What was begun and not acknowledged still waits."""
-        if self._everything:
-            self._everything = False
-            try:
-                remembered = iter(self._keys)
-                while chunk := list(islice(remembered, self._stream.most)):
-                    await self._stream.write(chunk)
-            except BaseException:
-                self._everything = True
-                raise
+        while self._written < self._wanted:
+            wanted, remembered = self._wanted, iter(self._keys)
+            while chunk := list(islice(remembered, self._stream.most)):
+                await self._stream.write(chunk)
+            self._written = wanted
         buffer = self._buffer
         while buffer and buffer is self._buffer:
             now = self._clock.monotonic()
@@ -176,7 +173,7 @@ class Journal:
             self._stale, doubts = False, self._doubts
             if not await self._stream.read():
                 await self._stream.find()
-                self._everything = True
+                self._wanted += 1
                 _logger.warning("The stream %s was gone: all idempotency keys that this node knows are written again.", self._stream.name)
                 await self._stream.read()
             self._settled = doubts

@@ -190,6 +190,14 @@ async def test_what_nats_does_not_take_is_not_sent_after_it(wire: Wired, monkeyp
         assert await one.messages() == 0
 
 
+async def test_what_jetstream_refuses_is_said(wire: Wired) -> None:
+    async with begun(wire) as one:
+        config = (await one.info())["config"] | {"max_msg_size": 100}
+        await wire.connection.requests.api(f"STREAM.UPDATE.{one.name}", config)
+        with pytest.raises(LogUnavailable, match=r"JetStream says 'message size exceeds maximum allowed'"):
+            await one.stream.write([(use, 0.0) for use in uses(3)])
+
+
 async def test_deleted_it_is_made_anew_with_all_that_is_remembered(wire: Wired, caplog: pytest.LogCaptureFixture) -> None:
     async with begun(wire) as one, begun(wire) as other:
         one.use(uses(3))
