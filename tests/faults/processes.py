@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SECRET = secrets.token_urlsafe(48)
 GONE = (httpx.TransportError, AttributeError)
-"""What a request raises whose server is killed meanwhile; the second where anyio asks a socket of uvloop's that has just closed for its peer."""
+"""What a request raises whose server is killed meanwhile; the second where anyio asks a socket that has just closed for its peer."""
 _READY = "Redline listening on "
 
 
