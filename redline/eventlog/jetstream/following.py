@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from redline.errors import LogUnavailable
 from redline.eventlog.jetstream import wire
-from redline.eventlog.jetstream.consumer import HEARTBEAT, SILENCE, Consumer
+from redline.eventlog.jetstream.consumer import SILENCE, Consumer
 from redline.eventlog.jetstream.history import History
+from redline.eventlog.jetstream.making import TooManyConsumersError, make_consumer
 from redline.eventlog.jetstream.progress import Progress
+from redline.eventlog.jetstream.refusal import NotAllowedError
 from redline.eventlog.jetstream.requests import ApiError
 from redline.eventlog.jetstream.stream import inspect
 from redline.eventlog.jetstream.waiting import Backoff, pause, within
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_NANO: Final = 1_000_000_000
 _NO_SUCH_STREAM: Final = 10059
 _ATTEMPT: Final = 1.0
 """The making of a consumer takes at most this long (seconds): its server may stand still, and the next attempt may meet another."""
@@ -59,6 +60,7 @@ class Following:
         self._task: asyncio.Task[None] | None = None
         self._consumer: Consumer | None = None
         self._begun: asyncio.Future[None] | None = None
+        self._limit: str | None = None
         self._moved = asyncio.Event()
         self._progress = Progress(clock, options.timeout, listener)
         self.consumers = 0
@@ -72,11 +74,11 @@ class Following:
     async def start(self, key: bytes, after: int) -> None:
         """Follow the stream of that key from after a sequence, until :meth:`close`.
 
-        Raises LogUnavailable where that does not begin in time.
+        Raises LogUnavailable where that does not begin in time, and its subclasses for what no waiting mends.
         """
         await self.close()
         self._key = key
-        self._caught_up = -math.inf
+        self._caught_up, self._limit = -math.inf, None
         self._progress.begin(after)
         self._begun = begun = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._follow(), name="redline-nats-follow")
@@ -85,6 +87,8 @@ class Following:
                 await asyncio.shield(begun)
         except TimeoutError:
             await self.close()
+            if self._limit is not None:
+                raise TooManyConsumersError(self._limit) from None
             msg = f"The event log's stream could not be followed within {self._timeout:g} s."
             raise LogUnavailable(msg) from None
         except BaseException:
@@ -109,12 +113,22 @@ class Following:
             return "the stream is not followed"
         if not self._connection.connected:
             return "the stream waits for the connection to NATS"
-        consumer = self._consumer
-        heard = self._caught_up if consumer is None else max(consumer.heard, self._caught_up)
-        if heard == -math.inf:
+        if self._limit is not None:
+            return self._limit
+        silence = self._clock.monotonic() - self.heard
+        if silence == math.inf:
             return "the stream is not followed yet"
-        silence = self._clock.monotonic() - heard
         return None if silence < SILENCE else f"nothing was heard of the stream for {silence:.0f} s"
+
+    @property
+    def heard(self) -> float:
+        """Return when the stream that is followed last gave a word of itself, on the clock; minus infinity for never."""
+        return self._caught_up if self._consumer is None else max(self._consumer.heard, self._caught_up)
+
+    def doubt(self, why: str) -> None:
+        """Look at once whether this is still the stream that was followed."""
+        if self._consumer is not None:
+            self._consumer.leave(why)
 
     async def close(self) -> None:
         """Stop. Twice, and at any moment, harmless."""
@@ -141,6 +155,8 @@ class Following:
                 break
             except (LogUnavailable, ApiError, TimeoutError) as error:
                 why = str(error) or "it was not made in time"
+                if isinstance(error, NotAllowedError) and self._begun is not None and not self._begun.done():
+                    self._begun.set_exception(error)  # at the start: nothing that comes later mends it
             except Exception:
                 _logger.exception("The stream %s cannot be followed.", self._stream)
                 why = "an error of ours"
@@ -185,44 +201,31 @@ class Following:
         sid = connection.handle(inbox, consumer.delivered)
         try:
             async with within(self._clock, _ATTEMPT):
-                await self._make(name, inbox)
+                await make_consumer(connection, self._stream, name, inbox, self.followed)
                 await self._inspect()
             self.consumers += 1
-            self._consumer = consumer
+            self._consumer, self._limit = consumer, None
             begun()
             consumer.prove()
             if self._begun is not None and not self._begun.done():
                 self._begun.set_result(None)
             await self._watch(consumer)
             return consumer.doubt.result()
+        except ApiError as error:
+            if error.err_code == _NO_SUCH_STREAM:
+                raise _Lost from None
+            raise
+        except TooManyConsumersError as error:
+            if self._limit is None:
+                _logger.error("%s", error)  # noqa: TRY400 - no fault of ours
+            self._limit = str(error)
+            raise
         finally:
             self._consumer = None
             consumer.leave("it is not needed any more")
             connection.unhandle(sid)
             if connection.connected:  # nobody waits for the answer: without interest it would go by itself, a little later
                 connection.send(wire.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}", "", b""))
-
-    async def _make(self, name: str, inbox: str) -> None:
-        config = {
-            "name": name,
-            "deliver_subject": inbox,
-            "deliver_policy": "by_start_sequence",
-            "opt_start_seq": self.followed + 1,
-            "ack_policy": "none",
-            "replay_policy": "instant",
-            "mem_storage": True,
-            "num_replicas": 1,
-            "flow_control": True,
-            "idle_heartbeat": round(HEARTBEAT * _NANO),
-        }
-        try:
-            await self._connection.requests.api(
-                f"CONSUMER.CREATE.{self._stream}.{name}", {"stream_name": self._stream, "config": config, "action": "create"}
-            )
-        except ApiError as error:
-            if error.err_code == _NO_SUCH_STREAM:
-                raise _Lost from None
-            raise
 
     async def _watch(self, consumer: Consumer) -> None:
         """Wait until there is a doubt about a consumer; silence is one."""
@@ -240,8 +243,7 @@ class Following:
 
     def _changed(self) -> None:
         self._moved.set()
-        if self._consumer is not None:
-            self._consumer.leave("the connection was lost")
+        self.doubt("the connection was lost")
 
 
 class _Lost(Exception):

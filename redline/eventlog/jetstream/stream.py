@@ -13,6 +13,7 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from redline.errors import LogUnavailable, StartupError
+from redline.eventlog.jetstream.refusal import NotAllowedError
 from redline.eventlog.jetstream.requests import ApiError
 from redline.eventlog.jetstream.waiting import Backoff, pause
 from redline.eventlog.urls import SETTING
@@ -74,8 +75,8 @@ async def ensure(connection: Connection, options: JetStreamOptions, retention: R
     while True:
         try:
             return await _ensure(connection, options, retention)
-        except (LogUnavailable, _NoPeersError):  # a cluster that has just been started has no leader yet, or not all its servers
-            if clock.monotonic() >= until:
+        except (LogUnavailable, _NoPeersError) as error:  # a cluster that has just been started has no leader yet, or not all its servers
+            if isinstance(error, NotAllowedError) or clock.monotonic() >= until:
                 raise
         await pause(clock, backoff.delay())
 
