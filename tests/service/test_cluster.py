@@ -77,7 +77,7 @@ def test_what_is_left_to_the_reader_is_taken_as_it_stands(tmp_path: Path) -> Non
 
 
 class Shipped(NatsServer):
-    """A server with the file as it is shipped, but for its port, and with the users that it proposes; with its TLS where it has a certificate."""
+    """A server with the file as it is shipped, but for its port, and with the users that it proposes; with its TLS, where it has a key."""
 
     certificate: tuple[Path, Path] | None = None
 

@@ -282,6 +282,25 @@ async def test_what_was_purged_by_hand_is_missed_once_not_event_by_event(stream:
         assert await located(one, ids[100]) == "evicted"
 
 
+async def test_what_was_purged_by_hand_is_a_gap_for_a_cursor_from_before_it_was_there(stream: Stream) -> None:
+    """On a node that has known the events; one that never did cannot know, and config/README.md says so."""
+    async with stream.nodes(2) as (one, other):
+        await other.caught_up(await one.append(draft(org=GLOBEX)), GLOBEX)
+        start = (await other.log.bounds(ACME)).head
+        ids = await one.append(draft(), draft(), draft())
+        await other.caught_up(ids)
+        async with stream.connected() as connection:
+            purge = {"filter": subject_of(stream.options.stream, ACME)}
+            await connection.requests.api(f"STREAM.PURGE.{stream.options.stream}", purge)
+        with pytest.raises(EvictedError):
+            await other.log.read(ACME, start.position, MUCH)
+        assert await located(other, start.id) == "evicted"
+        (more,) = await one.append(draft())
+        await other.caught_up([*ids, more])
+        assert await located(other, start.id) == "evicted"
+        assert await other.ids() == [more]
+
+
 async def test_events_that_outlive_their_age_are_gone(stream: Stream) -> None:
     keep = Retention(seconds=1.0, key_seconds=1.0)
     async with stream.nodes(2, keep) as (one, other):
