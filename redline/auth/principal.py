@@ -82,7 +82,7 @@ class Principal:
         For a kind that was asked for by its name: a stream that could never bring it would only be silent.
         """
         if scope is not None and scope not in self.scopes:
-            msg = f'The credential lacks the scope "{scope}", which {kind} needs. Use one whose "scope" claim holds it, or leave the kind out.'
+            msg = f'The credential lacks the scope "{scope}", which {kind} needs. Use one whose claim holds it, or leave the kind out.'
             raise Forbidden(msg, details=(Detail("/kinds", f"{kind} needs the scope {scope}", "forbidden"),))
 
     def publish_kind(self, kind: str) -> None:

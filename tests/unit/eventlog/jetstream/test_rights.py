@@ -63,7 +63,8 @@ class Guarded(NatsServer):
 def guarded(tmp_path: Path) -> Iterator[Guarded]:
     server = Guarded(tmp_path / "nats", OWN)
     try:
-        yield server.start()
+        server.start()
+        yield server
     finally:
         server.kill()
 
