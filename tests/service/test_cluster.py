@@ -116,6 +116,9 @@ async def test_a_node_needs_no_more_rights_than_the_file_gives(guarded: Shipped)
         assert await redline.publish("scheduler.tick", key="one") == first
         assert [event.last_event_id for event in await live.collect(301)] == [*ids, first]
         assert len((await redline.replay()).events) == 1 + 301 + 1
+        resumed = (await redline.replay(headers={"Last-Event-ID": ids[100]})).events
+        assert resumed[0].json()["resumed"] is True
+        assert [event.last_event_id for event in resumed[1:-1]] == [*ids[101:], first]
         await asyncio.to_thread(guarded.restart)
         event = {"kind": "scheduler.tick", "data": redline.example("scheduler.tick"), "key": "two"}
         async with asyncio.timeout(30):
@@ -125,6 +128,8 @@ async def test_a_node_needs_no_more_rights_than_the_file_gives(guarded: Shipped)
         assert [event.last_event_id for event in await live.collect(1)] == [last]
     async with serving({"eventlog": url}) as other:
         assert [event.last_event_id for event in (await other.replay()).events[1:-1]] == [*ids, first, last]
+        resumed = (await other.replay(headers={"Last-Event-ID": first})).events
+        assert [event.last_event_id for event in resumed[1:-1]] == [last]
         assert await other.publish("scheduler.tick", key="two", token=other.token()) == last
     assert "Violation" not in guarded.log
 
