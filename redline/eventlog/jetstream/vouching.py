@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from redline.eventlog.jetstream.following import Following
     from redline.eventlog.jetstream.publishing import Ack
 
-_FASTEST: Final = 1_000_000.0
+_FASTEST: Final = 250_000.0
 """More events a second than a stream ever takes: in the time since the old one was heard of, a new one has come to no higher sequence."""
 _COMING: Final = 0.05
 """How long (seconds) the event itself may take to come back from the stream before that is asked for its key."""
@@ -38,6 +38,8 @@ class Vouching:
         self._name = name
         self._following = following
         self._clock = clock
+        self._coming: asyncio.Event | None = None
+        self._late = False
         self._turn = asyncio.Lock()
         self._asked = self._answered = 0
         self._key: bytes | None = None
@@ -57,16 +59,35 @@ class Vouching:
 
     async def _proven(self, new: Sequence[int]) -> bool:
         """Tell whether what was heard of the stream says enough; of a duplicate it never does, for what came first may stand anywhere."""
+        least, most = min(new), max(new)
+        while not self._says_enough(least, most):
+            if not await self._comes(most):
+                return False
+        return True
+
+    def _says_enough(self, least: int, most: int) -> bool:
+        # What was published has come back; or the highest sequence that another stream can have come to since this one was heard of.
         following = self._following
-        # The highest sequence that another stream can have come to since this one was heard of, or what was published, come back from it.
-        if (self._clock.monotonic() - following.heard) * _FASTEST < min(new):
-            return True
+        return most <= following.followed or (self._clock.monotonic() - following.heard) * _FASTEST < least
+
+    async def _comes(self, seq: int) -> bool:
+        """Wait until what was published has come back, for as long as that may take; tell whether something has.
+
+        Once for all who wait: what comes for one was heard for all.
+        """
+        if (event := self._coming) is not None:
+            await event.wait()
+            return not self._late
+        self._coming, self._late = (event := asyncio.Event()), False
         try:
             async with within(self._clock, _COMING):
-                await following.reached(max(new))
+                await self._following.reached(seq)
         except (TimeoutError, LogUnavailable):
-            return False
-        return True
+            self._late = True
+        finally:
+            self._coming = None
+            event.set()
+        return not self._late
 
     def _refute(self) -> bool:
         self._following.doubt("the stream is another one")

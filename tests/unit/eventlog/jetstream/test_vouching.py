@@ -53,6 +53,7 @@ class World:
         await self._reached.setdefault(seq, asyncio.Event()).wait()
 
     def follow(self, seq: int) -> None:
+        self.followed = seq
         self._reached.setdefault(seq, asyncio.Event()).set()
 
     def doubt(self, why: str) -> None:
@@ -68,7 +69,7 @@ def new(seq: int) -> Ack:
 
 async def test_where_the_stream_was_just_heard_of_nothing_is_asked_and_nothing_waited_for() -> None:
     world = World()
-    world.clock.advance(0.000_1)  # in which no stream comes to its 101st event
+    world.clock.advance(0.000_3)  # in which no stream comes to its 101st event
     assert await world.vouch(new(101), new(102))
     assert world.asked == 0
 
@@ -102,6 +103,30 @@ async def test_where_it_does_not_the_stream_is_asked_for_its_key(key: bytes | No
     assert await asking is known
     assert world.asked == 1
     assert bool(world.doubts) is not known
+
+
+async def test_what_comes_back_for_one_was_heard_for_all() -> None:
+    world = World()
+    world.clock.advance(0.9)
+    asking = [asyncio.ensure_future(world.vouch(new(seq))) for seq in range(101, 201)]
+    await turns()
+    world.heard = world.clock.monotonic()
+    world.follow(101)
+    assert all(await asyncio.gather(*asking))
+    assert world.asked == 0
+
+
+async def test_who_gives_up_waiting_leaves_it_to_the_next() -> None:
+    world = World()
+    world.clock.advance(0.9)
+    first, second = [asyncio.ensure_future(world.vouch(new(seq))) for seq in (101, 102)]
+    await turns()
+    first.cancel()
+    await turns()
+    assert not second.done()
+    world.clock.advance(0.051)
+    assert await second
+    assert world.asked == 1, "none came: it is asked, and is ours"
 
 
 async def test_of_a_duplicate_it_is_always_asked() -> None:
