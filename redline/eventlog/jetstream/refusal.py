@@ -49,7 +49,8 @@ class Refusal(NamedTuple):
                 return Right(self.verb, f"{each}{subject.removeprefix(each).partition('.')[0]}.>")
         if subject.startswith(_API):
             return Right(self.verb, subject)
-        return Right(self.verb, f"{subject.partition('.')[0]}.*")
+        stream, dot, _ = subject.partition(".")
+        return Right(self.verb, f"{stream}.*" if dot else stream)
 
 
 class NotAllowedError(LogUnavailable):
@@ -76,9 +77,10 @@ def refusal_of(message: str) -> Refusal | None:
 
 def needed(stream: str) -> list[Right]:
     """Return all that a node ever does on NATS, for a log of that name and its keys."""
-    names = (stream, f"{stream}{KEYS}")
-    requests = ("STREAM.INFO.{}", "STREAM.CREATE.{}", "STREAM.MSG.GET.{}", "DIRECT.GET.{}", "CONSUMER.CREATE.{}.>", "CONSUMER.DELETE.{}.>")
-    subjects = [f"{name}.*" for name in names]
-    subjects += [f"{_API}{request.format(name)}" for request in requests for name in names]
-    subjects += [f"$JS.FC.{name}.>" for name in names]
+    keys = f"{stream}{KEYS}"  # which is read and written, and not followed
+    subjects = [f"{stream}.*", keys]
+    subjects += [
+        f"{_API}{what}.{name}" for what in ("STREAM.INFO", "STREAM.CREATE", "STREAM.MSG.GET", "DIRECT.GET") for name in (stream, keys)
+    ]
+    subjects += [f"{each}{stream}.>" for each in _OF_CONSUMERS]
     return [*(Right(PUBLISH, subject) for subject in subjects), Right(SUBSCRIBE, f"{_INBOX}>")]
