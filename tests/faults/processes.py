@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
+
 from redline.auth import mint_token
 from redline.clock import SystemClock
 from redline.testing import READ_AND_PUBLISH
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 SECRET = secrets.token_urlsafe(48)
+GONE = (httpx.TransportError, AttributeError)
+"""What a request raises whose server is killed meanwhile; the second where anyio asks a socket that has just closed for its peer."""
 _READY = "Redline listening on "
 
 

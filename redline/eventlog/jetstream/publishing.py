@@ -8,6 +8,7 @@ may be in the stream or not: nobody but its idempotency key can tell.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
@@ -33,6 +34,12 @@ _FULL: Final = {10002, 10023, 10028, 10047, 10077}
 """NATS's numbers for: the account's, the server's, the memory's, the store's, the stream's room is used up."""
 _TOO_LARGE: Final = 10054
 _IN_PROCESS: Final = 10158
+_TOLD_AT_ONCE: Final = 16
+"""How many of those whose events were acknowledged go on in one turn of the loop.
+
+JetStream acknowledges in bursts: what came while it wrote, it writes, and then acknowledges all of it. Were all told at once, their next
+events would reach it as one burst as well, and the two would wait for each other in turns.
+"""
 
 
 class Outgoing(NamedTuple):
@@ -65,10 +72,15 @@ class _Batch:
         self.open = 0
         self.done = done
 
-    def answer(self, index: int, answer: Ack | RedlineError) -> None:
+    def answer(self, index: int, answer: Ack | RedlineError) -> bool:
+        """Take what became of one; tell whether it was the last."""
         self.answers[index] = answer
         self.open -= 1
-        if not self.open and not self.done.done():
+        return not self.open
+
+    def finish(self) -> None:
+        """Have whoever waits go on, with what there is."""
+        if not self.done.done():
             self.done.set_result(None)
 
 
@@ -87,6 +99,7 @@ class Publishing:
         self._number = 0
         self._inbox = ""
         self._prefix = 0
+        self._acknowledged: deque[_Batch] = deque()  # no more than wait for an acknowledgement
         connection.watch(self._changed)
         connection.watch_refusals(self._refused)
 
@@ -109,7 +122,7 @@ class Publishing:
         try:
             self._send(batch, outgoing)
             if batch.open:
-                timer = self._clock.call_at(self._clock.monotonic() + self._timeout, lambda: self._give_up(batch))
+                timer = self._clock.call_at(self._clock.monotonic() + self._timeout, batch.finish)
                 try:
                     await batch.done
                 finally:
@@ -160,11 +173,18 @@ class Publishing:
             return
         batch, index, size = waiting
         self._bytes -= size
-        batch.answer(index, _answer(data, headers))
+        if batch.answer(index, _answer(data, headers)):
+            if not self._acknowledged:
+                asyncio.get_running_loop().call_soon(self._tell)
+            self._acknowledged.append(batch)
 
-    def _give_up(self, batch: _Batch) -> None:
-        if not batch.done.done():
-            batch.done.set_result(None)
+    def _tell(self) -> None:
+        """Have some of those who wait go on in this turn of the loop, and the next ones in the next."""
+        acknowledged = self._acknowledged
+        for _ in range(min(len(acknowledged), _TOLD_AT_ONCE)):
+            acknowledged.popleft().finish()
+        if acknowledged:
+            asyncio.get_running_loop().call_soon(self._tell)
 
     def _drop(self, batch: _Batch, first: int) -> None:
         """Forget what of a batch is still open; its numbers follow ``first``."""
@@ -194,7 +214,8 @@ class Publishing:
         waiting, self._waiting, self._bytes = self._waiting, {}, 0
         lost = "The connection to the event log was lost; the event may have been appended or not. Try again with its key."
         for batch, index, _ in waiting.values():
-            batch.answer(index, LogUnavailable(lost))
+            if batch.answer(index, LogUnavailable(lost)):
+                batch.finish()
 
 
 def _answer(data: bytes, headers: bytes | None) -> Ack | RedlineError:

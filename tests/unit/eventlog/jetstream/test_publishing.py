@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from redline.errors import LogUnavailable, OverCapacity, PayloadTooLarge
-from redline.eventlog.jetstream.publishing import Ack, Outgoing
+from redline.eventlog.jetstream.publishing import Ack, Outgoing, Publishing
 from redline.eventlog.retention import Retention
 from redline.testing import ManualClock
 from tests.nats import NatsServer
-from tests.unit.eventlog.jetstream.kit import acknowledged, turns, wired
+from tests.unit.eventlog.jetstream.kit import acknowledged, options_of, turns, wired
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from redline.eventlog.jetstream.client import Handler
+    from redline.eventlog.jetstream.connection import Connection
 
 
 @pytest.fixture
@@ -51,6 +54,59 @@ async def test_a_key_that_was_used_is_a_duplicate_of_its_first(nats_url: str) ->
         outgoing = [Outgoing(wire.subject(), body, "k1") for body in (b"a", b"a", b"other")]
         answers = await wire.publishing.publish_all([*outgoing, Outgoing(wire.subject(), b"b", "k2")])
         assert answers == [Ack(1, duplicate=False), Ack(1, duplicate=True), Ack(1, duplicate=True), Ack(2, duplicate=False)]
+
+
+class _Bursts:
+    """A connection whose other end acknowledges nothing until it is told to, and then everything at once."""
+
+    connected, fault, max_payload, waiting = True, None, 1_000_000, 0
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self._handler: Handler | None = None
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Never change."""
+
+    def inbox(self) -> str:
+        return "_INBOX.x"
+
+    def handle(self, subject: str, handler: Handler) -> int:
+        assert subject == "_INBOX.x.*"
+        self._handler = handler
+        return 1
+
+    def send(self, command: bytes) -> None:
+        assert command.startswith(b"PUB ")
+        self.sent += 1
+
+    def acknowledge(self, first: int, last: int) -> None:
+        assert self._handler is not None
+        for number in range(first, last + 1):
+            self._handler(b"_INBOX.x.%d" % number, b"", b'{"stream":"S","seq":%d}' % number, None)
+
+
+async def test_of_a_burst_of_acknowledgements_a_part_goes_on_each_turn_so_that_the_next_events_are_no_burst() -> None:
+    connection, done = _Bursts(), list[int]()
+    publishing = Publishing(cast("Connection", connection), options_of("nats://127.0.0.1:1"), ManualClock())
+
+    async def publish() -> None:
+        done.append((await publishing.publish("S.acme", b"a")).seq)
+
+    tasks = [asyncio.create_task(publish()) for _ in range(100)]
+    await turns(2)
+    assert connection.sent == 100
+    connection.acknowledge(1, 100)
+    assert publishing.pending == 0
+    steps = list[int]()
+    while len(done) < 100:
+        before = len(done)
+        await asyncio.sleep(0)
+        steps.append(len(done) - before)
+    await asyncio.gather(*tasks)
+    assert done == list(range(1, 101))
+    assert max(steps) <= 16
+    assert len(steps) <= 11  # nobody waits longer than for the parts before his
 
 
 async def test_nothing_to_publish(nats_url: str) -> None:
