@@ -206,7 +206,8 @@ class Publishing:
             if refusal.verb == SUBSCRIBE or batch.outgoing[index].subject == refusal.subject:
                 del self._waiting[number]
                 self._bytes -= size
-                batch.answer(index, NotAllowedError(refusal.right))
+                if batch.answer(index, NotAllowedError(refusal.right)):
+                    batch.finish()
 
     def _changed(self) -> None:
         """Give up what waited in a life of the connection that has ended: its acknowledgements cannot come any more."""
