@@ -1,6 +1,6 @@
 """One life of the connection: nats-py's client from the handshake on, up to its first error.
 
-The law of this module: it is the one place that knows nats-py's insides (2.16; ``tests/unit/eventlog/jetstream/test_client.py`` says when
+The law of this module: it is, with ``transport``, the one place that knows nats-py's insides (2.16; ``tests/unit/eventlog/jetstream/test_client.py`` says when
 they move). From nats-py come what is not worth having twice: finding a server, the handshake, TLS, logging in, the parser, the pings that
 find a dead peer. Three things it does otherwise:
 
@@ -18,12 +18,12 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from nats.aio.client import Client as NatsClient
-from nats.aio.transport import TcpTransport
 from nats.errors import Error as NatsError
 
 from redline.eventlog.jetstream import wire
 from redline.eventlog.jetstream.credentials import CredentialsError, read_credentials, tls_context
 from redline.eventlog.jetstream.refusal import refusal_of
+from redline.eventlog.jetstream.transport import Socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,41 +50,6 @@ class Refused(Exception):
         """Take what to say, without a credential, and whether another attempt may go better."""
         super().__init__(message)
         self.final = final
-
-
-class Socket(TcpTransport):
-    """nats-py's transport, which can also be ended at once, and says how much waits in it, that something came, whether it is encrypted."""
-
-    def __init__(self, heard: Callable[[], None]) -> None:
-        """Take who is told of each read that brought something."""
-        super().__init__()  # type: ignore[no-untyped-call]  # nats-py's own lack of a type
-        self._heard = heard
-
-    async def read(self, buffer_size: int) -> bytes:
-        """Read what comes next."""
-        if data := await super().read(buffer_size):
-            self._heard()
-        return bytes(data)
-
-    def __bool__(self) -> bool:
-        """Say that this is a transport, also before it is connected: nats-py would take another."""
-        return True
-
-    def abort(self) -> None:
-        """End the connection without waiting for the peer."""
-        for writer in (self._io_writer, self._bare_io_writer):
-            if writer is not None:
-                writer.transport.abort()
-
-    @property
-    def waiting(self) -> int:
-        """Return the bytes that the peer has not taken yet."""
-        return self._io_writer.transport.get_write_buffer_size() if self._io_writer is not None else 0
-
-    @property
-    def encrypted(self) -> bool:
-        """Return whether TLS is spoken."""
-        return self._io_writer is not None and self._io_writer.get_extra_info("ssl_object") is not None
 
 
 class Client(NatsClient):

@@ -112,6 +112,12 @@ async def test_a_server_that_takes_the_connection_and_says_nothing() -> None:
         assert "within 0.6 s" in await refused(url, "timeout=0.6")
 
 
+async def test_a_server_that_stands_still_while_tls_is_agreed_on() -> None:
+    info = b'INFO {"server_id":"x","version":"2.15.0","max_payload":1000,"headers":true,"tls_required":true}\r\n'
+    async with asyncio.timeout(30), pretending(info) as (url, _):
+        assert "within 0.6 s" in await refused(url, "timeout=0.6&tls=true")
+
+
 async def test_one_that_is_no_nats() -> None:
     async with pretending(b"220 mail.example.com ESMTP\r\n") as (url, _):
         assert "INFO" in await refused(url, "timeout=0.5")

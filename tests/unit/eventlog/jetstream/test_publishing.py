@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from redline.eventlog.jetstream.client import Handler
     from redline.eventlog.jetstream.connection import Connection
+    from redline.eventlog.jetstream.refusal import Refusal
 
 
 @pytest.fixture
@@ -67,6 +68,9 @@ class _Bursts:
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Never change."""
+
+    def watch_refusals(self, refused: Callable[[Refusal], None]) -> None:
+        """Allow everything."""
 
     def inbox(self) -> str:
         return "_INBOX.x"
