@@ -1,8 +1,8 @@
 """One life of the connection: nats-py's client from the handshake on, up to its first error.
 
-The law of this module: it is, with ``transport``, the one place that knows nats-py's insides (2.16; ``tests/unit/eventlog/jetstream/test_client.py`` says when
-they move). From nats-py come what is not worth having twice: finding a server, the handshake, TLS, logging in, the parser, the pings that
-find a dead peer. Three things it does otherwise:
+The law of this module: it is, with ``transport``, the one place that knows nats-py's insides (2.16;
+``tests/unit/eventlog/jetstream/test_client.py`` says when they move). From nats-py come what is not worth having twice: finding a server,
+the handshake, TLS, logging in, the parser, the pings that find a dead peer. Three things it does otherwise:
 
 * What is delivered goes straight to its handler, as bytes. (nats-py makes a message of it with its headers parsed, through a queue that
   drops when full, to a task; that is a third of what an acknowledged publish costs, and a follower must not lose silently.)

@@ -27,7 +27,7 @@ async def test_what_is_read_and_set_is_there() -> None:
     for name in ("_transport", "_auth_configured", "_server_info", "_pending", "_pending_data_size", "_flush_queue"):
         assert hasattr(fresh, name), name
     transport = TcpTransport()  # type: ignore[no-untyped-call]
-    for name in ("_io_writer", "_bare_io_writer"):
+    for name in ("_io_writer", "_bare_io_writer", "connect_tls", "wait_closed", "read"):
         assert hasattr(transport, name), name
 
 
