@@ -59,14 +59,15 @@ class Connection:
     @property
     def connected(self) -> bool:
         """Return whether something can be sent now."""
-        return self._client is not None
+        return self._client is not None and not self._client.over.done()
 
     @property
     def fault(self) -> str | None:
         """Say why nothing can be sent now, without a credential, or None."""
-        if self._client is not None:
+        if self.connected:
             return None
-        return f"NATS is not connected: {self._trouble}"
+        # A life that has just ended is noticed a turn of the loop later.
+        return f"NATS is not connected: {self._trouble if self._client is None else redact(self._client.trouble)}"
 
     @property
     def max_payload(self) -> int:
@@ -137,7 +138,7 @@ class Connection:
         self._live_client().send(command)
 
     def _live_client(self) -> Client:
-        if self._client is None or self._client.over.done():
+        if self._client is None or not self.connected:
             raise LogUnavailable(f"The event log cannot be reached ({self.fault}). Try again shortly.")  # noqa: EM102, TRY003 - one line
         return self._client
 
