@@ -151,9 +151,9 @@ class Publisher:
             details = _rows(kind, error)
             msg = f"The payload does not fit {kind.name}. GET /v1/kinds/{kind.name} has its schema and an example."
             raise InvalidPayload(msg, details=details) from None
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # also sys.exit, which would end the service
+        except (
+            BaseException
+        ) as error:  # also sys.exit and KeyboardInterrupt, which would end the service: a real Ctrl-C is the loop's to see
             _logger.exception("The validator of %s (%s) raised something other than PayloadError.", kind.name, kind.owner)
             raise _plugin_fault(kind) from error
         if type(data) is bytes and len(data) > kind.policy.max_bytes:
@@ -180,7 +180,7 @@ def _rows(kind: RegisteredKind, error: PayloadError) -> list[Detail]:
     try:
         rows = [Detail(f"/data{detail.pointer}", detail.message, detail.type) for detail in error.details[:_MOST_ROWS]]
         orjson.dumps([row.as_json() for row in rows])
-    except Exception as fault:
+    except BaseException as fault:  # its rows are the plugin's own code as well
         _logger.exception("The validator of %s (%s) raised a PayloadError that cannot be sent.", kind.name, kind.owner)
         raise _plugin_fault(kind) from fault
     return rows

@@ -76,6 +76,15 @@ class Principal:
             raise Forbidden(msg, details=(Detail("/org", "not the credential's org", "forbidden"),))
         return org
 
+    def see_kind(self, kind: str, scope: str | None) -> None:
+        """Raise :class:`~redline.errors.Forbidden` unless the credential holds the scope that a kind's readers need, where it needs one.
+
+        For a kind that was asked for by its name: a stream that could never bring it would only be silent.
+        """
+        if scope is not None and scope not in self.scopes:
+            msg = f'The credential lacks the scope "{scope}", which {kind} needs. Use one whose claim holds it, or leave the kind out.'
+            raise Forbidden(msg, details=(Detail("/kinds", f"{kind} needs the scope {scope}", "forbidden"),))
+
     def publish_kind(self, kind: str) -> None:
         """Raise :class:`~redline.errors.Forbidden` unless the credential's ``kinds`` admit ``kind``."""
         if self.kinds is not None and not self.kinds.admits(kind):

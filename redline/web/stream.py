@@ -61,6 +61,9 @@ async def stream(request: Request) -> HTTPResponse | None:
 
 async def _open(request: Request, service: Service, principal: Principal, wanted: StreamQuery) -> HTTPResponse | None:
     org = principal.stream_org()
+    for name in sorted(wanted.kinds.names) if wanted.kinds is not None else ():
+        kind = service.kinds.get(name)
+        principal.see_kind(name, kind.policy.scope if kind is not None else None)
     broker = service.broker
     kinds = wanted.kinds if principal.kinds is None else principal.kinds if wanted.kinds is None else wanted.kinds & principal.kinds
     asked = StreamRequest(

@@ -5,6 +5,7 @@ The law held here: the form judges nothing; what the server says stands beside t
 
 from __future__ import annotations
 
+import asyncio
 import json
 from importlib.metadata import EntryPoint
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from tests.browser.consoles import console
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from playwright.async_api import Browser, Locator
+    from playwright.async_api import Browser, Locator, Route
 
     from redline.testing import RunningService
     from tests.browser.consoles import Console
@@ -206,6 +207,64 @@ async def test_who_only_reads_pastes_a_token_to_publish_with(chromium: Browser, 
         await expect(page.page.locator("#publish-done")).to_contain_text("Published as")
         await expect(page.page.locator("#publish-errors")).to_be_hidden()
         await page.received(1)
+
+
+async def test_a_double_click_publishes_once(chromium: Browser, service: RunningService) -> None:
+    async with console(chromium, service.url) as page:
+        await page.follow(service.token())
+        await form(page, "scheduler.tick")
+        button = page.page.get_by_role("button", name="Publish", exact=True)
+        done = page.page.locator("#publish-done")
+        # As slow as a person: the first click is answered before the second one.
+        await button.click()
+        await expect(done).to_contain_text("It came over this page's stream")
+        await button.dispatch_event("click", {"detail": 2, "bubbles": True, "cancelable": True})
+        await button.dblclick()
+        await expect(done).to_contain_text("It came over this page's stream")
+        await button.focus()
+        await page.page.keyboard.press("Enter")  # which is meant
+        await page.received(3)
+        assert len((await service.replay()).events[1:-1]) == 3
+
+
+async def test_while_an_answer_is_awaited_the_buttons_say_so_and_a_lost_one_is_asked_for_under_the_same_key(
+    chromium: Browser, service: RunningService
+) -> None:
+    async with console(chromium, service.url) as page:
+        await page.follow(service.token())
+        fields = await form(page, "scheduler.tick")
+        button, done = page.page.get_by_role("button", name="Publish", exact=True), page.page.locator("#publish-done")
+        held: list[Route] = []
+        arrived = asyncio.Event()
+
+        async def hold(route: Route) -> None:
+            held.append(route)
+            arrived.set()
+
+        await page.page.route("**/v1/events", hold)
+        await button.click()
+        await arrived.wait()
+        for name in ("Publish", "Check only"):
+            await expect(page.page.get_by_role("button", name=name, exact=True)).to_have_attribute("aria-disabled", "true")
+        await button.dispatch_event("click", {"detail": 1, "bubbles": True, "cancelable": True})
+        await held[0].fetch()  # the server takes it,
+        await held[0].abort()  # and its answer is lost
+        await expect(page.page.locator("#publish-errors")).to_contain_text("Nothing is known")
+        await expect(button).not_to_have_attribute("aria-disabled", "true")
+        assert len(held) == 1
+        await page.page.unroute("**/v1/events")
+        await button.click()
+        await expect(done).to_contain_text("the key was used before, so this is the first one")
+        sent = json.loads(await page.page.locator("#request-text").inner_text())
+        assert sent["key"]
+        await button.click()
+        await expect(done).to_contain_text("It came over this page's stream")
+        assert json.loads(await page.page.locator("#request-text").inner_text())["key"] != sent["key"], "an answered one is done with"
+        await fields.get_by_label("Key").fill("mine")
+        await button.click()
+        await expect(done).to_contain_text("It came over this page's stream")
+        assert json.loads(await page.page.locator("#request-text").inner_text())["key"] == "mine"
+        assert len((await service.replay()).events[1:-1]) == 3, "one whose answer was lost, one more, and one under a key of one's own"
 
 
 async def test_a_key_that_was_used_gives_the_first_id(chromium: Browser, service: RunningService) -> None:

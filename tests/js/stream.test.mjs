@@ -326,6 +326,49 @@ test('a token callback that fails is asked again', async () => {
   assert.equal(world.last.param('token'), 'fresh');
 });
 
+for (const [options, patience] of [[{}, 30_000], [{ tokenTimeout: 5_000 }, 5_000]]) {
+  test(`a token callback that has not answered after ${patience} ms has failed`, async () => {
+    const world = new World();
+    const answers = [];
+    const token = () => new Promise((resolve) => answers.push(resolve));
+    const { stream } = await opened({ token, ...options }, world);
+    await world.advance(patience - 1);
+    assert.deepEqual([answers.length, stream.status.state], [1, 'connecting']);
+    await world.advance(1);
+    assert.deepEqual([stream.status.state, stream.status.reason], ['waiting', 'unreachable']);
+    await world.advance(500);
+    assert.equal(answers.length, 2);
+    answers[0]('too late');
+    await settle();
+    assert.equal(world.sources.length, 0);
+    await world.advance(patience); // what was too late has not taken the patience of the next one with it
+    await world.advance(1000);
+    assert.equal(answers.length, 3);
+    answers[2]('fresh');
+    await settle();
+    assert.equal(world.last.param('token'), 'fresh');
+    world.last.open('e-0');
+    await world.advance(patience);
+    assert.equal(stream.status.state, 'open');
+  });
+}
+
+test('while a renewal has no answer the stream that there is goes on', async () => {
+  const { world, tokens, stream, seen } = await opened();
+  world.last.open('e-0', { expiresAt: SOON });
+  tokens.next = () => new Promise(() => {});
+  world.last.send('stream.expiring', { expiresAt: SOON });
+  await world.advance(29_000);
+  world.last.event('e-1');
+  assert.deepEqual(seen.ids, ['e-1']);
+  tokens.next = () => 'fresh';
+  world.last.closing('token_expired', false);
+  await world.advance(32_000);
+  assert.equal(world.last.param('token'), 'fresh');
+  world.last.open('e-1');
+  assert.equal(stream.status.state, 'open');
+});
+
 test('a frozen page lets its connection go, and comes back from its last id', async () => {
   const { world, env, stream, seen } = await opened();
   world.last.open('e-0');
@@ -401,6 +444,9 @@ test('options that cannot be meant are refused by name', () => {
     [{ token, gap: 1 }, /gap/],
     [{ token, onstate: 1 }, /onstate/],
     [{ token, lastEventId: 7 }, /lastEventId/],
+    [{ token, tokenTimeout: 0 }, /tokenTimeout/],
+    [{ token, tokenTimeout: '5' }, /tokenTimeout/],
+    [{ token, tokenTimeout: 2 ** 31 }, /tokenTimeout/],
     [{ token, share: 'acme' }, /share/],
     [{ token, share: { org: 'acme' } }, /share/],
     [{ token, share: { org: '', user: 'u' } }, /share/],

@@ -25,6 +25,7 @@ from redline.errors import StartupError
 from redline.settings import load_settings
 from redline.testing import READ_AND_PUBLISH, StreamConnection, serving
 from tests.nats import NatsServer, program
+from tests.unit.eventlog.jetstream.identities import Authority
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -70,21 +71,26 @@ def uncommented(*blocks: str) -> str:
 
 
 def test_what_is_left_to_the_reader_is_taken_as_it_stands(tmp_path: Path) -> None:
-    """Look at the cluster, the user and what he may; TLS wants files."""
+    """Look at the cluster, the user and what he may; TLS wants files, and is started below."""
     told = checked(uncommented("server_name", "authorization"), tmp_path, NATS_STORE=str(tmp_path), NATS_PASSWORD="x")
     assert told.returncode == 0, told.stderr
 
 
 class Shipped(NatsServer):
-    """A server with the file as it is shipped, but for its port, and with the users that it proposes."""
+    """A server with the file as it is shipped, but for its port, and with the users that it proposes; with its TLS, where it has a key."""
+
+    certificate: tuple[Path, Path] | None = None
 
     def _config(self) -> list[str]:
-        text = uncommented("authorization")
-        for old, new in {
+        changes = {
             'listen: "127.0.0.1:4222"': f'listen: "{self.address}"',
             "$NATS_STORE": json.dumps(str(self.folder)),
             "$NATS_PASSWORD": json.dumps(SECRET),
-        }.items():
+        }
+        if self.certificate is not None:
+            changes |= dict(zip(("/etc/nats/server.pem", "/etc/nats/server.key"), map(str, self.certificate), strict=True))
+        text = uncommented("authorization", *(["tls"] if self.certificate is not None else []))
+        for old, new in changes.items():
             assert text.count(old) == 1
             text = text.replace(old, new)
         return [text]
@@ -110,6 +116,9 @@ async def test_a_node_needs_no_more_rights_than_the_file_gives(guarded: Shipped)
         assert await redline.publish("scheduler.tick", key="one") == first
         assert [event.last_event_id for event in await live.collect(301)] == [*ids, first]
         assert len((await redline.replay()).events) == 1 + 301 + 1
+        resumed = (await redline.replay(headers={"Last-Event-ID": ids[100]})).events
+        assert resumed[0].json()["resumed"] is True
+        assert [event.last_event_id for event in resumed[1:-1]] == [*ids[101:], first]
         await asyncio.to_thread(guarded.restart)
         event = {"kind": "scheduler.tick", "data": redline.example("scheduler.tick"), "key": "two"}
         async with asyncio.timeout(30):
@@ -119,15 +128,38 @@ async def test_a_node_needs_no_more_rights_than_the_file_gives(guarded: Shipped)
         assert [event.last_event_id for event in await live.collect(1)] == [last]
     async with serving({"eventlog": url}) as other:
         assert [event.last_event_id for event in (await other.replay()).events[1:-1]] == [*ids, first, last]
+        resumed = (await other.replay(headers={"Last-Event-ID": first})).events
+        assert [event.last_event_id for event in resumed[1:-1]] == [last]
         assert await other.publish("scheduler.tick", key="two", token=other.token()) == last
     assert "Violation" not in guarded.log
+
+
+async def test_with_the_tls_of_the_file_a_node_comes_in_and_nobody_without_it(tmp_path: Path) -> None:
+    authority, stranger = Authority(tmp_path / "ca"), Authority(tmp_path / "other")
+    server = Shipped(tmp_path / "nats")
+    server.certificate = authority.issue("server")
+    try:
+        url = f"nats://redline:{quote(SECRET)}@{server.start().address}?timeout=3"
+        async with serving({"eventlog": f"{url}&tls_ca={authority.ca}"}) as redline:
+            live = await redline.stream()
+            await live.event("stream.open")
+            ids = await redline.publish_many(20)
+            assert [event.last_event_id for event in await live.collect(20)] == ids
+        for refused in (f"{url}&tls_ca={stranger.ca}", f"{url}&tls=true"):
+            with pytest.raises(StartupError, match="certificate verify failed"):
+                async with serving({"eventlog": refused}):
+                    pass
+        with socket.create_connection(("127.0.0.1", server.port)) as plain:
+            assert json.loads(plain.makefile("rb").readline().removeprefix(b"INFO "))["tls_required"] is True
+    finally:
+        server.kill()
 
 
 async def test_what_else_comes_to_such_a_server_is_refused(guarded: Shipped) -> None:
     with pytest.raises(StartupError, match="REDLINE_EVENTLOG"):
         async with serving({"eventlog": f"{guarded.url}?timeout=3"}):
             pass
-    with pytest.raises(StartupError, match="REDLINE_EVENTLOG") as refused:
+    with pytest.raises(StartupError, match=r"not let this user publish to \$JS\.API\.STREAM\.INFO\.ANOTHER\. Allow it") as refused:
         async with serving({"eventlog": f"nats://redline:{quote(SECRET)}@{guarded.address}?timeout=1&stream=ANOTHER"}):
             pass
     assert SECRET not in str(refused.value)

@@ -82,11 +82,28 @@ def _odd_details() -> object:
     raise error
 
 
+def _rows_that(raise_it: BaseException) -> Callable[[], object]:
+    class Rows(tuple[Detail, ...]):
+        __slots__ = ()
+
+        def __getitem__(self, _: object) -> Any:  # noqa: ANN401 - it never returns
+            raise raise_it
+
+    def deed() -> object:
+        error = PayloadError((Detail("", "x", "y"),))
+        error.details = Rows()
+        raise error
+
+    return deed
+
+
 FAULTS: dict[str, Callable[[], object]] = {
     "raises": raises(RuntimeError("boom")),
     "raises ValueError": raises(ValueError("no PayloadError")),
     "raises strangely": raises(_Strange()),
     "exits": raises(SystemExit(3)),
+    "interrupts": raises(KeyboardInterrupt()),
+    "ends a generator": raises(GeneratorExit()),
     "cancels": raises(asyncio.CancelledError()),
     "stops": raises(StopIteration(5)),
     "recurses": recurses,
@@ -106,6 +123,8 @@ FAULTS: dict[str, Callable[[], object]] = {
     "rows that no JSON can carry": refuses(Detail("/a", "\ud800", "t")),
     "rows of no strings": refuses(Detail("/a", object(), "t")),  # type: ignore[arg-type]
     "no rows at all": _odd_details,
+    "rows that interrupt": _rows_that(KeyboardInterrupt()),
+    "rows that exit": _rows_that(SystemExit(3)),
 }
 DEEDS = FAULTS | {
     "behaves": lambda: b'{"a":1}',

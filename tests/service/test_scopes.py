@@ -123,6 +123,31 @@ async def test_live(service: RunningService, ids: list[str]) -> None:
         assert b"door.opened" not in stream.raw
 
 
+@pytest.mark.parametrize("kinds", ["door.opened", "door.seen,door.opened", "door.*,door.opened"])
+async def test_a_kind_that_is_asked_for_by_name_without_its_scope_is_refused(ids: list[str], log: OutlivingLog, kinds: str) -> None:
+    async with serving(plugins=installed(*POINTS), log=log) as service:
+        for accept in ("text/event-stream", "*/*"):
+            answer = await service.http.get(
+                f"{service.url}/v1/stream?token={service.token(scopes=READER)}&follow=false&kinds={kinds}", headers={"Accept": accept}
+            )
+            assert answer.status_code == 403
+            error = answer.json()["error"]
+            assert error["code"] == "forbidden"
+            assert "door.opened" in error["message"]
+            assert '"doors:read"' in error["message"]
+            assert [row["pointer"] for row in error["details"]] == ["/kinds"]
+        admitted = await service.replay(service.token(scopes=f"{READER} {SCOPE}"), kinds=kinds)
+        assert got(admitted.events) == (ids[1:3] if kinds == "door.opened" else ids)
+
+
+async def test_what_the_token_bounds_is_no_question_of_a_scope(ids: list[str], log: OutlivingLog) -> None:
+    """Contract §3: the effective filter is the intersection, and may be empty."""
+    async with serving(plugins=installed(*POINTS), log=log) as service:
+        empty = await service.replay(service.token(scopes=READER, kinds=["door.opened"]), kinds="door.seen")
+        assert got(empty.events) == []
+        assert ids
+
+
 async def test_a_filter_admits_nothing_that_the_scope_does_not(service: RunningService, ids: list[str]) -> None:
     assert got((await service.replay(service.token(scopes=READER), kinds="door.*")).events) == [ids[0], ids[3]]
     admitted = await service.replay(service.token(scopes=f"{READER} {SCOPE}", kinds=["door.opened"]))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from redline.eventlog.jetstream.life import Life
     from redline.eventlog.jetstream.publishing import Publishing
     from redline.eventlog.jetstream.remembering import Remembering
+    from redline.eventlog.jetstream.vouching import Vouching
 
 _AT_ONCE: Final = 32
 _REPEATS: Final = 5
@@ -35,8 +36,9 @@ _REPEATS: Final = 5
 class Appending:
     """Appends to whichever stream there is."""
 
-    def __init__(self, publishing: Publishing, keys: Remembering, clock: Clock) -> None:
-        """Take what to publish with, the keys that this node knows, and where time comes from."""
+    def __init__(self, publishing: Publishing, vouching: Vouching, keys: Remembering, clock: Clock) -> None:
+        """Take what to publish with, what tells whose an acknowledgement is, the keys that this node knows, and where time comes from."""
+        self._vouching = vouching
         self._clock = clock
         self._publishing = publishing
         self._keys = keys
@@ -96,11 +98,18 @@ class Appending:
             self._pending -= 1
             if not self._pending:
                 self._none.set()
-        # What is new comes after all that was there before: where it does not, this is another stream, and this node is about to learn it.
-        if life.over or any(isinstance(ack, Ack) and ack.seq <= followed and not ack.duplicate for ack in acks):
-            gone = LogUnavailable("The event log was made anew while this was appended. Publish it again.", retry_after=1)
-            return [ack if isinstance(ack, RedlineError) else gone for ack in acks]
-        return acks
+        taken = [ack for ack in acks if isinstance(ack, Ack)]
+        refusal = await self._doubt(life, followed, taken)
+        return acks if refusal is None else [ack if isinstance(ack, RedlineError) else refusal for ack in acks]
+
+    async def _doubt(self, life: Life, followed: int, acks: Sequence[Ack]) -> LogUnavailable | None:
+        """Say why these acknowledgements cannot be answered with: they are not of this stream, or that could not be found out."""
+        try:
+            if (not acks or await self._vouching.vouch(life.key, followed, acks)) and not life.over:
+                return None
+        except LogUnavailable as error:
+            return LogUnavailable(f"{error} The event may have been appended or not: try again with its key.", retry_after=1)
+        return LogUnavailable("The event log was made anew while this was appended. Publish it again.", retry_after=1)
 
     async def _publish_all(self, outgoing: Sequence[Outgoing]) -> Sequence[Ack | RedlineError]:
         """Publish, and again what came while the first of its key, in this batch or elsewhere, was on its way."""

@@ -1,8 +1,8 @@
 """One life of the connection: nats-py's client from the handshake on, up to its first error.
 
-The law of this module: it is the one place that knows nats-py's insides (2.16; ``tests/unit/eventlog/jetstream/test_client.py`` says when
-they move). From nats-py come what is not worth having twice: finding a server, the handshake, TLS, logging in, the parser, the pings that
-find a dead peer. Three things it does otherwise:
+The law of this module: it is, with ``transport``, the one place that knows nats-py's insides (2.16;
+``tests/unit/eventlog/jetstream/test_client.py`` says when they move). From nats-py come what is not worth having twice: finding a server,
+the handshake, TLS, logging in, the parser, the pings that find a dead peer. Three things it does otherwise:
 
 * What is delivered goes straight to its handler, as bytes. (nats-py makes a message of it with its headers parsed, through a queue that
   drops when full, to a task; that is a third of what an acknowledged publish costs, and a follower must not lose silently.)
@@ -18,23 +18,26 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from nats.aio.client import Client as NatsClient
-from nats.aio.transport import TcpTransport
 from nats.errors import Error as NatsError
 
 from redline.eventlog.jetstream import wire
 from redline.eventlog.jetstream.credentials import CredentialsError, read_credentials, tls_context
+from redline.eventlog.jetstream.refusal import refusal_of
+from redline.eventlog.jetstream.transport import Socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from redline.eventlog.jetstream.options import JetStreamOptions
+    from redline.eventlog.jetstream.refusal import Refusal
 
     Handler = Callable[[bytes, bytes, bytes, bytes | None], None]
     """Takes a message's subject, its reply subject, its data and its raw headers. May not fail."""
 
 PING_SECONDS: Final = 1
-"""A ping a second, and the third that is not answered ends the life: a server that stands still is noticed within four."""
+"""A ping a second, and the third after which nothing at all has come ends the life: a server that stands still is noticed within four."""
 _PINGS: Final = 2
+_LINE: Final = 4096
 _DISCOVERED: Final = 32
 MINIMUM: Final = (2, 11)
 """The first version with batched direct gets (ADR-31)."""
@@ -49,38 +52,15 @@ class Refused(Exception):
         self.final = final
 
 
-class Socket(TcpTransport):
-    """nats-py's transport, which can also be ended at once, and says how much waits in it and whether it is encrypted."""
-
-    def __bool__(self) -> bool:
-        """Say that this is a transport, also before it is connected: nats-py would take another."""
-        return True
-
-    def abort(self) -> None:
-        """End the connection without waiting for the peer."""
-        for writer in (self._io_writer, self._bare_io_writer):
-            if writer is not None:
-                writer.transport.abort()
-
-    @property
-    def waiting(self) -> int:
-        """Return the bytes that the peer has not taken yet."""
-        return self._io_writer.transport.get_write_buffer_size() if self._io_writer is not None else 0
-
-    @property
-    def encrypted(self) -> bool:
-        """Return whether TLS is spoken."""
-        return self._io_writer is not None and self._io_writer.get_extra_info("ssl_object") is not None
-
-
 class Client(NatsClient):
     """One life. ``over`` is done when it has ended; ``trouble`` then says why, in words for a log."""
 
-    def __init__(self, options: JetStreamOptions) -> None:
-        """Take where to go and who we are there."""
+    def __init__(self, options: JetStreamOptions, refused: Callable[[Refusal], None] = lambda _: None) -> None:
+        """Take where to go and who we are there, and who is told of a single command that the server does not allow."""
         super().__init__()
         self._wanted = options
-        self._socket = Socket()  # type: ignore[no-untyped-call]  # nats-py's own lack of a type
+        self._refused = refused
+        self._socket = Socket(self._heard)
         self._transport = self._socket
         self._handlers: dict[int, Handler] = {}
         self._sids = 1 << 20  # nats-py counts its own from 1
@@ -212,9 +192,20 @@ class Client(NatsClient):
         self.end(str(e) or type(e).__name__)
 
     async def _process_err(self, err_msg: str) -> None:
-        self.trouble = f"the server says {err_msg}"
-        if "permissions violation" not in err_msg:  # that one concerns a single command; all others, the connection
+        if (refusal := refusal_of(self._as_sent(err_msg))) is not None:
+            self._refused(refusal)  # it concerns a single command; all others, the connection
+        elif "permissions violation" not in err_msg:
+            self.trouble = f"the server says {err_msg}"
             self.end(self.trouble)
+
+    def _as_sent(self, err_msg: str) -> str:
+        """Return an error as the server spelled it, which still is what the parser is at; nats-py gives it in lower case."""
+        line = bytes(self._ps.buf[:_LINE]).partition(b"\r\n")[0].decode("utf-8", "replace")
+        return line if err_msg in line.lower() else err_msg
+
+    def _heard(self) -> None:
+        """Take whatever came as a sign of life: on a slow line that is busy sending, a ping waits behind what was sent before it."""
+        self._pings_outstanding = 0
 
     def _connect_command(self) -> bytes:
         if self._wanted.tls and not self._socket.encrypted:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from redline.clock import Clock
     from redline.eventlog.jetstream.client import Handler
     from redline.eventlog.jetstream.options import JetStreamOptions
+    from redline.eventlog.jetstream.refusal import Refusal
 
 _logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Connection:
         self._task: asyncio.Task[None] | None = None
         self._first: asyncio.Future[None] | None = None
         self._watchers: list[Callable[[], None]] = []
+        self._refusal_watchers: list[Callable[[Refusal], None]] = []
         self._known: list[str] = list(options.servers)
         self._trouble = "not connected yet"
         self._closed = False
@@ -57,14 +59,15 @@ class Connection:
     @property
     def connected(self) -> bool:
         """Return whether something can be sent now."""
-        return self._client is not None
+        return self._client is not None and not self._client.over.done()
 
     @property
     def fault(self) -> str | None:
         """Say why nothing can be sent now, without a credential, or None."""
-        if self._client is not None:
+        if self.connected:
             return None
-        return f"NATS is not connected: {self._trouble}"
+        # A life that has just ended is noticed a turn of the loop later.
+        return f"NATS is not connected: {self._trouble if self._client is None else redact(self._client.trouble)}"
 
     @property
     def max_payload(self) -> int:
@@ -84,6 +87,10 @@ class Connection:
     def watch(self, changed: Callable[[], None]) -> None:
         """Have ``changed`` called on the loop each time a life has begun or ended. It may not fail."""
         self._watchers.append(changed)
+
+    def watch_refusals(self, refused: Callable[[Refusal], None]) -> None:
+        """Have ``refused`` called on the loop for each command that the server does not allow this user. It may not fail."""
+        self._refusal_watchers.append(refused)
 
     async def start(self) -> None:
         """Connect. Raises :class:`StartupError` where that takes longer than the options' timeout, or cannot succeed."""
@@ -131,7 +138,7 @@ class Connection:
         self._live_client().send(command)
 
     def _live_client(self) -> Client:
-        if self._client is None or self._client.over.done():
+        if self._client is None or not self.connected:
             raise LogUnavailable(f"The event log cannot be reached ({self.fault}). Try again shortly.")  # noqa: EM102, TRY003 - one line
         return self._client
 
@@ -166,7 +173,7 @@ class Connection:
 
     async def _one_life(self, server: str) -> bool:
         """Connect to ``server``, and wait for that life's end; return whether there was one."""
-        client = Client(self._options)
+        client = Client(self._options, self._refused)
         try:
             try:
                 async with within(self._clock, max(_SHORTEST, min(_ATTEMPT, self._options.timeout / len(self._known)))):
@@ -207,6 +214,10 @@ class Connection:
         elif trouble != self._trouble:
             _logger.warning("NATS cannot be reached: %s.", trouble)
         self._trouble = trouble
+
+    def _refused(self, refusal: Refusal) -> None:
+        for refused in self._refusal_watchers:
+            refused(refusal)
 
     def _tell(self) -> None:
         for changed in self._watchers:

@@ -24,23 +24,6 @@ HEARTBEAT: Final = 1.0
 SILENCE: Final = 3.0
 """After this long without a word (seconds) nobody knows whether something was missed."""
 _CONTROL: Final = 100
-_NANO: Final = 1_000_000_000
-
-
-def configuration(name: str, inbox: str, followed: int) -> dict[str, object]:
-    """Return the configuration of a consumer that delivers to ``inbox`` what comes after a sequence."""
-    return {
-        "name": name,
-        "deliver_subject": inbox,
-        "deliver_policy": "by_start_sequence",
-        "opt_start_seq": followed + 1,
-        "ack_policy": "none",
-        "replay_policy": "instant",
-        "mem_storage": True,
-        "num_replicas": 1,
-        "flow_control": True,
-        "idle_heartbeat": round(HEARTBEAT * _NANO),
-    }
 
 
 class Consumer:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from redline.errors import LogUnavailable
 from redline.eventlog.jetstream import wire
-from redline.eventlog.jetstream.consumer import SILENCE, Consumer, configuration
+from redline.eventlog.jetstream.consumer import SILENCE, Consumer
 from redline.eventlog.jetstream.history import History
+from redline.eventlog.jetstream.making import TooManyConsumersError, make_consumer
 from redline.eventlog.jetstream.progress import Progress
+from redline.eventlog.jetstream.refusal import NotAllowedError
 from redline.eventlog.jetstream.requests import ApiError
 from redline.eventlog.jetstream.stream import inspect
 from redline.eventlog.jetstream.waiting import Backoff, pause, within
@@ -58,6 +60,7 @@ class Following:
         self._task: asyncio.Task[None] | None = None
         self._consumer: Consumer | None = None
         self._begun: asyncio.Future[None] | None = None
+        self._limit: str | None = None
         self._moved = asyncio.Event()
         self.progress = Progress(clock, options.timeout, listener)
         self.consumers = 0
@@ -71,11 +74,11 @@ class Following:
     async def start(self, key: bytes, after: int) -> None:
         """Follow the stream of that key from after a sequence, until :meth:`close`.
 
-        Raises LogUnavailable where that does not begin in time.
+        Raises LogUnavailable where that does not begin in time, and its subclasses for what no waiting mends.
         """
         await self.close()
         self._key = key
-        self._caught_up = -math.inf
+        self._caught_up, self._limit = -math.inf, None
         self.progress.begin(after)
         self._begun = begun = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._follow(), name="redline-nats-follow")
@@ -84,6 +87,8 @@ class Following:
                 await asyncio.shield(begun)
         except TimeoutError:
             await self.close()
+            if self._limit is not None:
+                raise TooManyConsumersError(self._limit) from None
             msg = f"The event log's stream could not be followed within {self._timeout:g} s."
             raise LogUnavailable(msg) from None
         except BaseException:
@@ -113,12 +118,22 @@ class Following:
             return "the stream is not followed"
         if not self._connection.connected:
             return "the stream waits for the connection to NATS"
-        consumer = self._consumer
-        heard = self._caught_up if consumer is None else max(consumer.heard, self._caught_up)
-        if heard == -math.inf:
+        if self._limit is not None:
+            return self._limit
+        silence = self._clock.monotonic() - self.heard
+        if silence == math.inf:
             return "the stream is not followed yet"
-        silence = self._clock.monotonic() - heard
         return None if silence < SILENCE else f"nothing was heard of the stream for {silence:.0f} s"
+
+    @property
+    def heard(self) -> float:
+        """Return when the stream that is followed last gave a word of itself, on the clock; minus infinity for never."""
+        return self._caught_up if self._consumer is None else max(self._consumer.heard, self._caught_up)
+
+    def doubt(self, why: str) -> None:
+        """Look at once whether this is still the stream that was followed."""
+        if self._consumer is not None:
+            self._consumer.leave(why)
 
     async def close(self) -> None:
         """Stop. Twice, and at any moment, harmless."""
@@ -145,6 +160,8 @@ class Following:
                 break
             except (LogUnavailable, ApiError, TimeoutError) as error:
                 why = str(error) or "it was not made in time"
+                if isinstance(error, NotAllowedError) and self._begun is not None and not self._begun.done():
+                    self._begun.set_exception(error)  # at the start: nothing that comes later mends it
             except Exception:
                 _logger.exception("The stream %s cannot be followed.", self._stream)
                 why = "an error of ours"
@@ -192,16 +209,25 @@ class Following:
         sid = connection.handle(inbox, consumer.delivered)
         try:
             async with within(self._clock, _ATTEMPT):
-                await self._make(name, inbox)
+                await make_consumer(connection, self._stream, name, inbox, self.followed)
                 await self._inspect()
             self.consumers += 1
-            self._consumer = consumer
+            self._consumer, self._limit = consumer, None
             begun()
             consumer.prove()
             if self._begun is not None and not self._begun.done():
                 self._begun.set_result(None)
             await self._watch(consumer)
             return consumer.doubt.result()
+        except ApiError as error:
+            if error.err_code == _NO_SUCH_STREAM:
+                raise _Lost from None
+            raise
+        except TooManyConsumersError as error:
+            if self._limit is None:
+                _logger.error("%s", error)  # noqa: TRY400 - no fault of ours
+            self._limit = str(error)
+            raise
         finally:
             self._consumer = None
             self.progress.learn(None)
@@ -209,15 +235,6 @@ class Following:
             connection.unhandle(sid)
             if connection.connected:  # nobody waits for the answer: without interest it would go by itself, a little later
                 connection.send(wire.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}", "", b""))
-
-    async def _make(self, name: str, inbox: str) -> None:
-        body = {"stream_name": self._stream, "config": configuration(name, inbox, self.followed), "action": "create"}
-        try:
-            await self._connection.requests.api(f"CONSUMER.CREATE.{self._stream}.{name}", body)
-        except ApiError as error:
-            if error.err_code == _NO_SUCH_STREAM:
-                raise _Lost from None
-            raise
 
     async def _watch(self, consumer: Consumer) -> None:
         """Wait until there is a doubt about a consumer; silence is one."""
@@ -236,8 +253,7 @@ class Following:
     def _changed(self) -> None:
         self._moved.set()
         self.progress.learn(None)
-        if self._consumer is not None:
-            self._consumer.leave("the connection was lost")
+        self.doubt("the connection was lost")
 
 
 class _Lost(Exception):

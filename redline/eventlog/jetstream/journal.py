@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from redline.errors import LogUnavailable, StartupError
 from redline.eventlog.jetstream.keystream import KeyStream
+from redline.eventlog.jetstream.refusal import NotAllowedError
 from redline.eventlog.jetstream.waiting import Backoff, pause
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Journal:
         try:
             await self._stream.find()
             await self._stream.read()
+        except NotAllowedError:
+            raise  # names it better
         except LogUnavailable as error:
             msg = f"The stream {self._stream.name}, where idempotency keys are, cannot be used: {error}"
             raise LogUnavailable(msg) from None

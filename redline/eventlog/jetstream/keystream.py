@@ -18,6 +18,7 @@ from redline.errors import LogUnavailable
 from redline.eventlog.jetstream import entries
 from redline.eventlog.jetstream.history import History
 from redline.eventlog.jetstream.stream import configuration, ensure_as, inspect_at
+from redline.eventlog.jetstream.subjects import keys_of
 from redline.eventlog.retention import Retention
 
 if TYPE_CHECKING:
@@ -47,13 +48,8 @@ def keys_configuration(options: JetStreamOptions, window: float) -> dict[str, ob
     """Return the configuration of a new stream of keys, for keys that are remembered for ``window`` seconds."""
     age = window + MARGIN
     like = configuration(options, Retention(seconds=age, key_seconds=0.0))
-    name = name_of(options.stream)
+    name = keys_of(options.stream)
     return like | {"name": name, "subjects": [name], "max_msgs_per_subject": -1, "max_bytes": -1}
-
-
-def name_of(stream: str) -> str:
-    """Return the name of a stream's stream of keys, which is its only subject as well."""
-    return f"{stream}-keys"
 
 
 class KeyStream:
@@ -61,7 +57,7 @@ class KeyStream:
 
     def __init__(self, connection: Connection, options: JetStreamOptions, keys: Keys, events: History) -> None:
         """Take how to reach it, where what was read goes, and how to ask the stream of events."""
-        self.name = name_of(options.stream)
+        self.name = keys_of(options.stream)
         self._connection = connection
         self._options = options
         self._keys = keys

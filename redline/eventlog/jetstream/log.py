@@ -19,9 +19,14 @@ from redline.eventlog.jetstream.history import History
 from redline.eventlog.jetstream.ledgers import Ledgers
 from redline.eventlog.jetstream.life import Life
 from redline.eventlog.jetstream.lookout import Lookout
+from redline.eventlog.jetstream.making import TooManyConsumersError
 from redline.eventlog.jetstream.publishing import Publishing
+from redline.eventlog.jetstream.refusal import NotAllowedError
 from redline.eventlog.jetstream.remembering import Remembering
+from redline.eventlog.jetstream.rights import Rights
 from redline.eventlog.jetstream.stream import ensure
+from redline.eventlog.jetstream.subjects import keys_of
+from redline.eventlog.jetstream.vouching import Vouching
 from redline.eventlog.jetstream.waiting import Backoff, pause, within
 from redline.eventlog.urls import SETTING
 
@@ -57,14 +62,16 @@ class JetStreamLog:
         self._ledgers = Ledgers()
         self._follower: Follower | None = None
         self._connection = Connection(options, clock)
+        self.rights = Rights(self._connection)
         self.following = Following(self._connection, options, clock, self)
         self.history = History(self._connection, options)
         self._keys = Remembering(self._connection, options, retention, self.following, self.history, clock, metrics)
         publishing = Publishing(self._connection, options, clock)
-        self._appending = Appending(publishing, self._keys, clock)
+        vouching = Vouching(self._connection, options.stream, self.following, clock)
+        self._appending = Appending(publishing, vouching, self._keys, clock)
         self._life: Life | None = None
         self._trouble: str | None = "the event log is not open"
-        self.lookout = Lookout(self.history, self._usable, self._keys, clock, metrics)
+        self.lookout = Lookout(self.history, self._usable, self._keys, self.rights, clock, metrics)
         self._renewing: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._reconnects = 0
@@ -82,8 +89,9 @@ class JetStreamLog:
             await self._find_at_start(follower)
         except LogUnavailable as error:
             await self.close()
-            msg = f"{SETTING}: NATS is there, and does not serve the stream {self._options.stream}: {error}"
-            raise StartupError(f"{msg} (Has JetStream a leader, and may this user ask for it?)") from None  # noqa: EM102, TRY003 - one line
+            hint = "" if isinstance(error, NotAllowedError | TooManyConsumersError) else " (Has JetStream a leader?)"
+            msg = f"{SETTING}: NATS is there, and does not serve the stream {self._options.stream}: {error}{hint}"
+            raise StartupError(msg) from None
         except BaseException:
             await self.close()
             raise
@@ -99,7 +107,7 @@ class JetStreamLog:
             try:
                 return await self._find(follower)
             except LogUnavailable as error:
-                if self._clock.monotonic() >= until:
+                if isinstance(error, NotAllowedError) or self._clock.monotonic() >= until:
                     raise
                 _logger.warning("The event log on NATS is asked again: %s", error)
             await pause(self._clock, backoff.delay())
@@ -107,9 +115,11 @@ class JetStreamLog:
     async def _find(self, follower: Follower) -> None:
         """Find the stream, or make it, and follow it from its head. Raises ``LogUnavailable`` or ``StartupError``."""
         incarnation = await ensure(self._connection, self._options, self._retention)
+        await self.rights.prove(incarnation.name)
         life = Life(incarnation, self.history, self.following, self._ledgers, follower, self._clock, self.metrics, self._options.timeout)
         await life.begin(incarnation.last)
         await self._keys.begin(incarnation)
+        await self.rights.prove_keys(keys_of(incarnation.name))
         before, self._life = self._life, life
         if before is not None:
             before.end()
@@ -158,7 +168,7 @@ class JetStreamLog:
     @property
     def fault(self) -> str | None:
         """Say why the log cannot be used now."""
-        return self._trouble or self._connection.fault or self.following.fault
+        return self.rights.fault or self._trouble or self._connection.fault or self.following.fault
 
     def _count_reconnects(self) -> None:
         before, self._reconnects = self._reconnects, self._connection.reconnects

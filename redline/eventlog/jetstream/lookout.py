@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from redline.eventlog.jetstream.history import History
     from redline.eventlog.jetstream.life import Life
     from redline.eventlog.jetstream.remembering import Remembering
+    from redline.eventlog.jetstream.rights import Rights
     from redline.metrics import Metrics
 
 SECONDS: Final = 1.0
@@ -26,9 +27,18 @@ SECONDS: Final = 1.0
 class Lookout:
     """Looks after the stream, as long as there is one."""
 
-    def __init__(self, history: History, life: Callable[[], Life | None], keys: Remembering, clock: Clock, metrics: Metrics) -> None:
-        """Take whom to ask, which stream there is now, which keys go with time, where time comes from, and where to count."""
+    def __init__(  # noqa: PLR0913, PLR0917 - made in one place
+        self,
+        history: History,
+        life: Callable[[], Life | None],
+        keys: Remembering,
+        rights: Rights,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """Take whom to ask, which stream there is now, which keys go with time, what was refused, where time comes from, where to count."""
         self._history = history
+        self._rights = rights
         self._life = life
         self._keys = keys
         self._clock = clock
@@ -56,6 +66,8 @@ class Lookout:
         if life is not None and life is self._life():
             self._metrics.log_follow_lag_events.set(max(0, state.last - life.followed))
             life.begins_at(state.first)
+            if self._rights.missing:  # it may have been allowed meanwhile; and what is still refused is named for as long as it is
+                await self._rights.prove(life.stream)
 
     def _tick(self) -> None:
         self.start()

@@ -15,6 +15,7 @@ import orjson
 
 from redline.errors import LogUnavailable, OverCapacity, PayloadTooLarge
 from redline.eventlog.jetstream import wire
+from redline.eventlog.jetstream.refusal import SUBSCRIBE, NotAllowedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from redline.errors import RedlineError
     from redline.eventlog.jetstream.connection import Connection
     from redline.eventlog.jetstream.options import JetStreamOptions
+    from redline.eventlog.jetstream.refusal import Refusal
 
 _MSG_ID: Final = "Nats-Msg-Id"
 _HEADERS: Final = 128
@@ -62,10 +64,11 @@ class InProcessError(LogUnavailable):
 class _Batch:
     """Messages that were published together, and what became of each."""
 
-    __slots__ = ("answers", "done", "open")
+    __slots__ = ("answers", "done", "open", "outgoing")
 
-    def __init__(self, size: int, done: asyncio.Future[None]) -> None:
-        self.answers: list[Ack | RedlineError | None] = [None] * size
+    def __init__(self, outgoing: Sequence[Outgoing], done: asyncio.Future[None]) -> None:
+        self.outgoing = outgoing
+        self.answers: list[Ack | RedlineError | None] = [None] * len(outgoing)
         self.open = 0
         self.done = done
 
@@ -98,6 +101,7 @@ class Publishing:
         self._prefix = 0
         self._acknowledged: deque[_Batch] = deque()  # no more than wait for an acknowledgement
         connection.watch(self._changed)
+        connection.watch_refusals(self._refused)
 
     @property
     def pending(self) -> int:
@@ -113,7 +117,7 @@ class Publishing:
 
     async def publish_all(self, outgoing: Sequence[Outgoing]) -> list[Ack | RedlineError]:
         """Publish messages in order, all before this first waits; return one answer each. Whoever cancels it leaves nothing behind."""
-        batch = _Batch(len(outgoing), asyncio.get_running_loop().create_future())
+        batch = _Batch(outgoing, asyncio.get_running_loop().create_future())
         first = self._number + 1
         try:
             self._send(batch, outgoing)
@@ -193,6 +197,17 @@ class Publishing:
     def _late(self) -> LogUnavailable:
         late = f"The event log did not acknowledge the event within {self._timeout:g} s"
         return LogUnavailable(f"{late}; it may have been appended or not. Try again with its key.")
+
+    def _refused(self, refusal: Refusal) -> None:
+        """Answer at once what the server does not let this user publish, or would have to answer on what it does not let him hear."""
+        if refusal.verb == SUBSCRIBE:
+            self._inbox = ""
+        for number, (batch, index, size) in list(self._waiting.items()):
+            if refusal.verb == SUBSCRIBE or batch.outgoing[index].subject == refusal.subject:
+                del self._waiting[number]
+                self._bytes -= size
+                if batch.answer(index, NotAllowedError(refusal.right)):
+                    batch.finish()
 
     def _changed(self) -> None:
         """Give up what waited in a life of the connection that has ended: its acknowledgements cannot come any more."""

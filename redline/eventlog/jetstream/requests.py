@@ -14,6 +14,7 @@ import orjson
 
 from redline.errors import LogUnavailable
 from redline.eventlog.jetstream import wire
+from redline.eventlog.jetstream.refusal import SUBSCRIBE, NotAllowedError
 from redline.eventlog.jetstream.waiting import within
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from redline.clock import Clock
     from redline.eventlog.jetstream.connection import Connection
+    from redline.eventlog.jetstream.refusal import Refusal
 
 _API: Final = "$JS.API."
 _FINAL: Final = 200
@@ -51,9 +53,10 @@ class ApiError(Exception):
 class _Waiting:
     """A request whose answer is awaited; ``many``: of several messages, the last of which has a status from 200 on."""
 
-    __slots__ = ("done", "many", "replies")
+    __slots__ = ("done", "many", "replies", "subject")
 
-    def __init__(self, done: asyncio.Future[None], *, many: bool) -> None:
+    def __init__(self, subject: str, done: asyncio.Future[None], *, many: bool) -> None:
+        self.subject = subject
         self.done = done
         self.many = many
         self.replies: list[Reply] = []
@@ -72,14 +75,15 @@ class Requests:
         self._numbers = 0
         self.made = 0
         connection.watch(self._changed)
+        connection.watch_refusals(self._refused)
 
-    async def ask(self, subject: str, payload: bytes = b"") -> Reply:
-        """Return the one message that answers. Raises LogUnavailable."""
-        return (await self._ask(subject, payload, many=False))[0]
+    async def ask(self, subject: str, payload: bytes = b"", header: tuple[str, str] | None = None) -> Reply:
+        """Return the one message that answers; ``header`` is the question's own. Raises LogUnavailable."""
+        return (await self._ask(subject, payload, header, many=False))[0]
 
     async def collect(self, subject: str, payload: bytes = b"") -> list[Reply]:
         """Return the messages that answer, up to and with the one that ends them by its status. Raises LogUnavailable."""
-        return await self._ask(subject, payload, many=True)
+        return await self._ask(subject, payload, None, many=True)
 
     async def api(self, name: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
         """Ask the JetStream API (``STREAM.INFO.S``). Raises :class:`ApiError` for its refusals, LogUnavailable where it does not answer."""
@@ -93,18 +97,19 @@ class Requests:
             raise ApiError(int(error.get("code", 0)), int(error.get("err_code", 0)), str(error.get("description", "")))
         return dict(answer)
 
-    async def _ask(self, subject: str, payload: bytes, *, many: bool) -> list[Reply]:
+    async def _ask(self, subject: str, payload: bytes, header: tuple[str, str] | None, *, many: bool) -> list[Reply]:
         if self._inbox is None:
             inbox = self._connection.inbox()
             self._connection.handle(f"{inbox}.*", self._answered)
             self._inbox = inbox
         self._numbers += 1
         reply = f"{self._inbox}.{self._numbers}"
-        waiting = _Waiting(asyncio.get_running_loop().create_future(), many=many)
+        waiting = _Waiting(subject, asyncio.get_running_loop().create_future(), many=many)
         self._waiting[reply.encode()] = waiting
         self.made += 1
         try:
-            self._connection.send(wire.publish(subject, reply, payload))
+            command = wire.publish(subject, reply, payload) if header is None else wire.publish_with(subject, reply, payload, *header)
+            self._connection.send(command)
             async with within(self._clock, self._timeout):
                 await waiting.done
         except TimeoutError:
@@ -125,6 +130,15 @@ class Requests:
         waiting.replies.append(reply)
         if not waiting.many or reply.status >= _FINAL:
             waiting.done.set_result(None)
+
+    def _refused(self, refusal: Refusal) -> None:
+        """End at once what cannot be answered; without an inbox that is everything, and the next request asks for one again."""
+        everything = refusal.verb == SUBSCRIBE
+        if everything:
+            self._inbox = None
+        for waiting in self._waiting.values():
+            if (everything or waiting.subject == refusal.subject) and not waiting.done.done():
+                waiting.done.set_exception(NotAllowedError(refusal.right))
 
     def _changed(self) -> None:
         self._inbox = None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from redline.clock import parse_rfc3339
 from redline.errors import LogUnavailable, StartupError
+from redline.eventlog.jetstream.refusal import NotAllowedError
 from redline.eventlog.jetstream.requests import ApiError
 from redline.eventlog.jetstream.waiting import Backoff, pause
 from redline.eventlog.urls import SETTING
@@ -80,8 +81,8 @@ async def ensure_as(connection: Connection, options: JetStreamOptions, wanted: M
     while True:
         try:
             return await _ensure(connection, wanted)
-        except (LogUnavailable, _NoPeersError):  # a cluster that has just been started has no leader yet, or not all its servers
-            if clock.monotonic() >= until:
+        except (LogUnavailable, _NoPeersError) as error:  # a cluster that has just been started has no leader yet, or not all its servers
+            if isinstance(error, NotAllowedError) or clock.monotonic() >= until:
                 raise
         await pause(clock, backoff.delay())
 

@@ -1,7 +1,8 @@
 """Orgs as subjects.
 
 The law of this module: each org has one subject and each subject one org; none is a wildcard, and none reaches another's. A subject is the
-stream's name and one token. The only character of an org's name that a token may not have is the dot; what stands for it is in no name.
+stream's name and one token, and the stream of keys has none of them. The only character of an org's name that a token may not have is the
+dot; what stands for it is in no name.
 """
 
 from __future__ import annotations
@@ -11,6 +12,11 @@ from typing import Final
 from redline.envelope import OrgId, parse_org
 
 _DOT: Final = "="
+
+
+def keys_of(stream: str) -> str:
+    """Return the name of the stream where a stream's idempotency keys are, which is its only subject as well."""
+    return f"{stream}-keys"
 
 
 def subject_of(stream: str, org: OrgId) -> str:

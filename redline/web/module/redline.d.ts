@@ -65,6 +65,8 @@ export interface Options<Events = RedlineEventMap> {
    * there is none (`refused`), an exception that there is none just now (`waiting`).
    */
   token: () => Credential | null | undefined | Promise<Credential | null | undefined>;
+  /** How long `token()` may take (milliseconds, 30,000 unless said). After that it counts as an exception: it is asked again, a little later each time. */
+  tokenTimeout?: number;
   /** The stream's address; by default that of the service that redline.js came from. */
   url?: string | URL;
   /** Only these kinds; all where left out. */

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from redline.clock import SystemClock
 from redline.eventlog.jetstream.connection import Connection
-from redline.eventlog.jetstream.keystream import name_of
 from redline.eventlog.jetstream.log import JetStreamLog
 from redline.eventlog.jetstream.options import parse_options
 from redline.eventlog.jetstream.requests import ApiError
+from redline.eventlog.jetstream.subjects import keys_of
 from redline.eventlog.retention import Retention
 from redline.metrics import Metrics
 from redline.testing.clock import ManualClock
@@ -50,7 +50,7 @@ class Stream:
 
     async def delete(self) -> None:
         """Delete the stream, where there is one, and its keys."""
-        for name in (self.options.stream, name_of(self.options.stream)):
+        for name in (self.options.stream, keys_of(self.options.stream)):
             await self.delete_only(name)
 
     async def delete_only(self, name: str) -> None:

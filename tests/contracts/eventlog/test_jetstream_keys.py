@@ -16,7 +16,7 @@ import pytest
 
 from redline.errors import IdempotencyConflict, LogUnavailable, OverCapacity, RateLimited, StartupError
 from redline.eventlog.contract import Appended
-from redline.eventlog.jetstream.keystream import name_of
+from redline.eventlog.jetstream.subjects import keys_of
 from redline.eventlog.retention import Retention
 from redline.testing.eventlogs.kit import ACME, GLOBEX, Following, draft
 from tests.contracts.eventlog.jetstreams import Stream, lagging, log_of, until
@@ -238,7 +238,7 @@ async def test_what_was_followed_is_known_without_the_stream_of_keys(server: Nat
         await one.append(*[draft() for _ in range(3)])
         await written(one)
         async with stream.connected() as connection:
-            await connection.requests.api(f"STREAM.PURGE.{name_of(stream.options.stream)}")
+            await connection.requests.api(f"STREAM.PURGE.{keys_of(stream.options.stream)}")
         await restart(server, one, other)
         for node in (one, other):
             await known(node, first)
@@ -281,7 +281,7 @@ async def test_an_event_whose_acknowledgement_did_not_come(
 async def test_the_stream_of_keys_deleted_is_made_and_written_anew(
     server: NatsServer, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    name = name_of(stream.options.stream)
+    name = keys_of(stream.options.stream)
     async with stream.nodes(2, KEEP) as (one, other):
         firsts = await one.append(draft(b"1", key="k"), draft(b"2", key="l"))
         await evict(other)
@@ -340,7 +340,7 @@ async def test_an_orgs_bound_counts_what_was_used_on_all_nodes(server: NatsServe
 
 
 async def test_a_stream_of_keys_that_is_somebody_elses_stops_the_start(stream: Stream) -> None:
-    name = name_of(stream.options.stream)
+    name = keys_of(stream.options.stream)
     async with stream.connected() as connection:
         await connection.requests.api(f"STREAM.CREATE.{name}", {"name": name, "subjects": [f"{name}.>"]})
     log = stream.log(KEEP)

@@ -14,7 +14,10 @@ from redline.envelope import EventId, parse_org
 from redline.errors import IdempotencyConflict, LogUnavailable, StartupError
 from redline.eventlog.contract import Appended, EvictedError
 from redline.eventlog.jetstream import wire
+from redline.eventlog.jetstream.message import encode
 from redline.eventlog.jetstream.options import parse_options
+from redline.eventlog.jetstream.publishing import Publishing
+from redline.eventlog.jetstream.stream import ensure
 from redline.eventlog.jetstream.subjects import subject_of
 from redline.eventlog.retention import Retention
 from redline.testing.clock import ManualClock
@@ -272,6 +275,25 @@ async def test_what_was_purged_by_hand_is_missed_once_not_event_by_event(stream:
         assert await located(one, ids[100]) == "evicted"
 
 
+async def test_what_was_purged_by_hand_is_a_gap_for_a_cursor_from_before_it_was_there(stream: Stream) -> None:
+    """On a node that has known the events; one that never did cannot know, and config/README.md says so."""
+    async with stream.nodes(2) as (one, other):
+        await other.caught_up(await one.append(draft(org=GLOBEX)), GLOBEX)
+        start = (await other.log.bounds(ACME)).head
+        ids = await one.append(draft(), draft(), draft())
+        await other.caught_up(ids)
+        async with stream.connected() as connection:
+            purge = {"filter": subject_of(stream.options.stream, ACME)}
+            await connection.requests.api(f"STREAM.PURGE.{stream.options.stream}", purge)
+        with pytest.raises(EvictedError):
+            await other.log.read(ACME, start.position, MUCH)
+        assert await located(other, start.id) == "evicted"
+        (more,) = await one.append(draft())
+        await other.caught_up([*ids, more])
+        assert await located(other, start.id) == "evicted"
+        assert await other.ids() == [more]
+
+
 async def test_events_that_outlive_their_age_are_gone(stream: Stream) -> None:
     keep = Retention(seconds=1.0, key_seconds=1.0)
     async with stream.nodes(2, keep) as (one, other):
@@ -308,6 +330,28 @@ async def test_a_stream_that_was_deleted_is_made_anew_and_knows_nothing_of_befor
             assert await node.ids() == again
             assert await located(node, ids[1]) == "unknown"
             assert await located(node, again[1]) == "resumes"
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_what_a_stream_made_anew_took_gets_no_id_of_the_one_before(stream: Stream, key: str | None) -> None:
+    """Within a moment of the deletion, by a faster node, so that this one knows nothing of it; and it is long already, or has the key."""
+    retention = Retention(events=50)
+    async with stream.nodes(1, retention) as (one,):
+        (old,) = await one.append(draft())
+        await one.caught_up([old])
+        async with stream.connected() as connection:
+            await connection.requests.api(f"STREAM.DELETE.{stream.options.stream}")
+            await ensure(connection, stream.options, retention)
+            publishing = Publishing(connection, stream.options, connection.clock)
+            other = encode(draft(key=key))
+            for _ in range(3 if key is None else 1):
+                await publishing.publish(subject_of(stream.options.stream, ACME), other.payload, other.msg_id)
+        answer = await one.answer(draft(key=key))
+        assert isinstance(answer, LogUnavailable), answer
+        await until(lambda: one.losses and one.log.fault is None)
+        (again,) = await one.append(draft(key="another"))
+        assert await located(one, again) == "resumes"
+        assert await located(one, old) == "unknown"
 
 
 async def test_a_node_that_was_overtaken_says_which_orgs_lost_something(stream: Stream) -> None:

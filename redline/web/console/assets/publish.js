@@ -1,4 +1,5 @@
 // The form that publishes one event: made from its kind's schema, checked by the server, with the server's errors beside the fields.
+// The law of this module: one submission is one event, however often the button is hit and whatever becomes of the answer.
 
 import { bdi, byId, clipped, copyButton, make, setText } from './dom.js';
 import { clip, number } from './format.js';
@@ -14,6 +15,7 @@ const ENVELOPE = {
   },
 };
 const MOST_EARLY = 500;
+const UNKNOWN = 500; // from this status on an answer may say nothing of whether the event was taken
 
 export class Publisher {
   #kinds = new Map();
@@ -23,6 +25,8 @@ export class Publisher {
   // What was published last, until it has come over the stream; and what came while an answer was awaited.
   #published = {};
   #sending = false;
+  // What was sent last and not answered for, with the key that it was sent under: sent again as it is, it is the same event.
+  #open = { text: '', key: '' };
   #early = new Map();
 
   // `token()` gives a promise of a token that may publish, or '' where one has to be pasted; `needsToken()` says whether that is so.
@@ -34,6 +38,8 @@ export class Publisher {
     byId('request').prepend(copyButton('Copy', () => byId('request-text').textContent, () => byId('request-text')));
     byId('publish-example').addEventListener('click', () => this.#fillIn());
     byId('publish-check').addEventListener('click', () => this.#send(true));
+    // The second half of a double click, which may come after the answer to the first. The keyboard's click has no count.
+    byId('publish-send').addEventListener('click', (event) => event.detail > 1 && event.preventDefault());
     byId('publish-form').addEventListener('submit', (event) => {
       event.preventDefault();
       this.#send(false);
@@ -110,33 +116,53 @@ export class Publisher {
   }
 
   #preview() {
-    setText(byId('request-text'), this.#form ? clip(JSON.stringify(this.#body(), null, 2), 20_000) : '');
+    this.#show(this.#form && this.#body());
+  }
+
+  #show(body) {
+    setText(byId('request-text'), body ? clip(JSON.stringify(body, null, 2), 20_000) : '');
+  }
+
+  // Returns the event with a key: the reader's own, that of the same event where nothing is known of it, or a new one.
+  #keyed(body) {
+    if (body.key !== undefined) return body;
+    const text = JSON.stringify(body);
+    if (text !== this.#open.text) this.#open = { text, key: newKey() };
+    return { ...body, key: this.#open.key };
+  }
+
+  // Not by `disabled`, which would take the focus away from who is at the keyboard.
+  #occupy(sending) {
+    this.#sending = sending;
+    for (const id of ['publish-send', 'publish-check']) byId(id).setAttribute('aria-disabled', String(sending));
   }
 
   async #send(dryRun) {
     if (!this.#form || this.#sending) return;
     this.#clear();
-    const body = this.#body();
     const sent = performance.now();
     this.#published = {};
-    this.#sending = true;
+    this.#occupy(true);
     try {
       const token = (await this.#token()) || byId('publish-token').value.trim();
       if (!token) {
         this.#refused('A token with the scope events:publish is needed. Paste one above.', []);
         return;
       }
+      const body = dryRun ? this.#body() : this.#keyed(this.#body());
+      this.#show(body);
       const response = await fetch(new URL(`v1/events${dryRun ? '?dry_run=true' : ''}`, document.baseURI), {
         method: 'POST',
         body: JSON.stringify(body),
         headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
         credentials: 'same-origin',
       });
+      if (!dryRun && response.status < UNKNOWN) this.#open = { text: '', key: '' };
       await (response.ok ? this.#accepted(response, dryRun, sent) : this.#answered(response));
     } catch (error) {
       this.#refused(error.name === 'TokenError' ? error.message : 'The server cannot be reached. Nothing is known of whether it took the event.', []);
     } finally {
-      this.#sending = false;
+      this.#occupy(false);
       this.#early.clear();
     }
   }
@@ -186,6 +212,9 @@ export class Publisher {
     (first?.control ?? box).focus();
   }
 }
+
+// In any context, secure or not, which crypto.randomUUID is not.
+const newKey = () => `console-${[...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 
 // The field that `pointer` names, or whose value it points into.
 function nearest(fields, pointer) {

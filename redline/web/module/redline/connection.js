@@ -30,7 +30,7 @@ export class Connection {
   #rejected = null;
   #beat = 15_000;
 
-  // `wanted`: { url, kinds, token(), cursor(), follow }. `sink` takes what comes: opened(data, id) (false to be stopped by it), gap(data, id),
+  // `wanted`: { url, kinds, token(), tokenTimeout, cursor(), follow }. `sink` takes what comes: opened(data, id) (false to be stopped by it), gap(data, id),
   // event(id, kind, text), control(name, data, id), state(state, reason), ended(id), refused(error). `env` is the world: see redline.js.
   constructor(wanted, sink, env) {
     this.#wanted = wanted;
@@ -68,7 +68,8 @@ export class Connection {
     let names;
     let failure = null;
     try {
-      [credential, names] = await Promise.all([this.#wanted.token(), this.#wanted.kinds.names()]);
+      const token = this.#timers.within('token', this.#wanted.tokenTimeout, this.#wanted.token);
+      [credential, names] = await Promise.all([token, this.#wanted.kinds.names()]);
     } catch (error) {
       failure = error;
     }

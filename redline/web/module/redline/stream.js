@@ -6,6 +6,9 @@ import { Kinds, checkPattern, takes } from './kinds.js';
 import { Positions } from './positions.js';
 import { Sharing } from './sharing.js';
 
+const TOKEN_TIMEOUT = 30_000;
+const LONGEST = 2 ** 31 - 1; // what a timer takes
+
 export class Stream {
   #options;
   #env;
@@ -171,8 +174,9 @@ export class Stream {
       },
       refused: (error) => this.#refuse(error),
     };
-    const { token } = this.#options;
-    this.#connection = new Connection({ url: this.#url, kinds: this.#kinds, token, cursor: () => positions.last, follow }, sink, this.#env);
+    const { token, tokenTimeout = TOKEN_TIMEOUT } = this.#options;
+    const wanted = { url: this.#url, kinds: this.#kinds, token: () => token(), tokenTimeout, cursor: () => positions.last, follow };
+    this.#connection = new Connection(wanted, sink, this.#env);
     this.#connection.start();
   }
 
@@ -226,8 +230,11 @@ export class Stream {
 }
 
 function check(options) {
-  const { token, kinds, share, gap, onstate, lastEventId } = options ?? {};
+  const { token, tokenTimeout, kinds, share, gap, onstate, lastEventId } = options ?? {};
   if (typeof token !== 'function') throw new TypeError('openStream({ token }) takes a function that returns a token, or a promise of one');
+  if (tokenTimeout !== undefined && !(typeof tokenTimeout === 'number' && tokenTimeout > 0 && tokenTimeout <= LONGEST)) {
+    throw new TypeError('openStream({ tokenTimeout }) takes milliseconds, more than 0');
+  }
   for (const [name, call] of Object.entries({ gap, onstate })) {
     if (call !== undefined && typeof call !== 'function') throw new TypeError(`openStream({ ${name} }) takes a function`);
   }

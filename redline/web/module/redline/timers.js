@@ -22,6 +22,16 @@ export class Timers {
     this.#running.set(name, this.#env.setTimeout(run, delay));
   }
 
+  // What `call` promises, or an exception where that has not come after so many milliseconds. What comes later is nobody's.
+  within(name, delay, call) {
+    return new Promise((resolve, reject) => {
+      this.set(name, delay, () => reject(new Error(`no ${name} within ${delay} ms`)));
+      const timer = this.#running.get(name);
+      const clear = () => this.#running.get(name) === timer && this.clear(name);
+      new Promise((give) => give(call())).finally(clear).then(resolve, reject);
+    });
+  }
+
   clear(name) {
     if (this.#running.has(name)) this.#env.clearTimeout(this.#running.get(name));
     this.#running.delete(name);

@@ -22,10 +22,12 @@ def test_what_is_overridden_is_there_with_its_parameters() -> None:
 
 async def test_what_is_read_and_set_is_there() -> None:
     fresh = NatsClient()
+    assert isinstance(fresh._ps.buf, bytearray)  # noqa: SLF001 - an error stands there as the server spelled it
+    assert fresh._pings_outstanding == 0  # noqa: SLF001 - and that many end a life
     for name in ("_transport", "_auth_configured", "_server_info", "_pending", "_pending_data_size", "_flush_queue"):
         assert hasattr(fresh, name), name
     transport = TcpTransport()  # type: ignore[no-untyped-call]
-    for name in ("_io_writer", "_bare_io_writer"):
+    for name in ("_io_writer", "_bare_io_writer", "connect_tls", "wait_closed", "read"):
         assert hasattr(transport, name), name
 
 
@@ -67,6 +69,36 @@ async def test_an_end_is_at_once_and_final(nats_url: str) -> None:
     await client.dispose()
     await turns()
     assert len(asyncio.all_tasks()) == len(before) - 3  # it read, it pinged, it flushed
+
+
+async def test_whatever_comes_is_a_sign_of_life() -> None:
+    """On a slow line that is busy sending, a ping stands behind what was sent before it, and its answer is late."""
+    told: list[asyncio.StreamWriter] = []
+    answered = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"x","version":"2.15.0","max_payload":1000,"headers":true}\r\nPONG\r\n')
+        told.append(writer)
+        while line := await reader.readline():
+            if line == b"PONG\r\n":
+                answered.set()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        client = Client(parse_options(f"nats://{address}"))
+        await client.open(address)
+        try:
+            for word in (b"+OK\r\n", b"MSG insides 1 2\r\nhi\r\n"):
+                client._pings_outstanding = 2  # noqa: SLF001 - the next one without an answer would end it
+                answered.clear()
+                told[0].write(word + b"PING\r\n")
+                await answered.wait()
+                assert client._pings_outstanding < 2, word  # noqa: SLF001 - as above
+        finally:
+            await client.dispose()
+            told[0].close()
+            await turns()
 
 
 async def test_an_error_of_the_servers_ends_it(nats_url: str) -> None:

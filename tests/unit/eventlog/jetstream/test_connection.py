@@ -14,6 +14,7 @@ from redline.clock import SystemClock
 from redline.errors import LogUnavailable, StartupError
 from redline.eventlog.jetstream.client import Client
 from redline.eventlog.jetstream.connection import Connection
+from redline.eventlog.jetstream.refusal import NotAllowedError
 from redline.eventlog.jetstream.waiting import Backoff
 from redline.testing import ManualClock
 from tests.nats import NatsCluster, NatsServer, free_ports
@@ -109,6 +110,12 @@ async def test_away_at_the_start() -> None:
 async def test_a_server_that_takes_the_connection_and_says_nothing() -> None:
     async with pretending(b"") as (url, _):
         assert "within 0.6 s" in await refused(url, "timeout=0.6")
+
+
+async def test_a_server_that_stands_still_while_tls_is_agreed_on() -> None:
+    info = b'INFO {"server_id":"x","version":"2.15.0","max_payload":1000,"headers":true,"tls_required":true}\r\n'
+    async with asyncio.timeout(30), pretending(info) as (url, _):
+        assert "within 0.6 s" in await refused(url, "timeout=0.6&tls=true")
 
 
 async def test_one_that_is_no_nats() -> None:
@@ -279,8 +286,8 @@ async def test_a_cluster_is_found_by_one_of_it_and_survives_it(tmp_path: Path) -
 async def test_a_refusal_of_one_command_does_not_cost_the_connection(tmp_path: Path) -> None:
     server = guarded(tmp_path, 'authorization { users: [{ user: "u", password: "p", permissions: { publish: "mine", subscribe: ">" } }] }')
     try:
-        async with wired(f"nats://u:p@{server.start().address}", "timeout=0.3", make=False) as wire:
-            with pytest.raises(LogUnavailable, match="did not answer"):
+        async with wired(f"nats://u:p@{server.start().address}", clock=ManualClock(), make=False) as wire:
+            with pytest.raises(NotAllowedError, match=r"does not let this user publish to \$JS\.API\.INFO"):
                 await wire.connection.requests.api("INFO")
             assert wire.connection.connected
     finally:

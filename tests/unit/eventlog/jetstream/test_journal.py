@@ -14,7 +14,8 @@ from redline.eventlog.jetstream import entries, journal
 from redline.eventlog.jetstream import wire as protocol
 from redline.eventlog.jetstream.journal import Journal
 from redline.eventlog.jetstream.keys import Keys, Use
-from redline.eventlog.jetstream.keystream import MARGIN, KeyStream, name_of
+from redline.eventlog.jetstream.keystream import MARGIN, KeyStream
+from redline.eventlog.jetstream.subjects import keys_of
 from redline.eventlog.retention import Retention
 from redline.metrics import Metrics
 from tests.unit.eventlog.jetstream.kit import wired
@@ -38,7 +39,7 @@ class Kept:
     """One node's keys, and its journal on a stream of events that has one."""
 
     def __init__(self, wire: Wired) -> None:
-        self.name = name_of(wire.options.stream)
+        self.name = keys_of(wire.options.stream)
         self.metrics = Metrics()
         self.keys = Keys(1 << 30, SystemClock())
         self.journal = Journal(wire.connection, wire.options, self.keys, wire.history, SystemClock(), self.metrics)
@@ -90,7 +91,7 @@ async def wire(nats_url: str) -> AsyncIterator[Wired]:
     async with wired(nats_url, retention=KEEP) as made:
         await made.publish(b"the first")
         yield made
-        await made.connection.requests.ask(f"$JS.API.STREAM.DELETE.{name_of(made.options.stream)}")
+        await made.connection.requests.ask(f"$JS.API.STREAM.DELETE.{keys_of(made.options.stream)}")
 
 
 async def test_it_is_made_like_the_stream_of_events_and_keeps_a_window_and_some_more(nats_url: str) -> None:
@@ -245,7 +246,7 @@ async def test_a_long_one_is_read_page_by_page(wire: Wired) -> None:
 
 
 async def test_a_bound_that_differs_is_named_and_counts(wire: Wired, caplog: pytest.LogCaptureFixture) -> None:
-    name = name_of(wire.options.stream)
+    name = keys_of(wire.options.stream)
     async with begun(wire) as one:
         config = (await one.info())["config"] | {"max_msgs": 1000}
         await wire.connection.requests.api(f"STREAM.UPDATE.{name}", config)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from redline.eventlog.jetstream.client import Handler
     from redline.eventlog.jetstream.connection import Connection
+    from redline.eventlog.jetstream.refusal import Refusal
 
 
 @pytest.fixture
@@ -56,6 +57,18 @@ async def test_a_key_that_was_used_is_a_duplicate_of_its_first(nats_url: str) ->
         assert answers == [Ack(1, duplicate=False), Ack(1, duplicate=True), Ack(1, duplicate=True), Ack(2, duplicate=False)]
 
 
+async def test_in_the_turn_in_which_the_connection_ends_a_publish_is_answered_not_broken(nats_url: str) -> None:
+    async with wired(nats_url) as wire:
+        client = wire.connection._client  # noqa: SLF001 - to end it, and go on before anybody has noticed
+        assert client is not None
+        client.end("the peer is gone")
+        (answer,) = await wire.publishing.publish_all([Outgoing(wire.subject(), b"x")])
+        assert isinstance(answer, LogUnavailable)
+        assert "the peer is gone" in str(answer)
+        assert not wire.connection.connected
+        await wire.changes.until(connected=True)
+
+
 class _Bursts:
     """A connection whose other end acknowledges nothing until it is told to, and then everything at once."""
 
@@ -67,6 +80,9 @@ class _Bursts:
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Never change."""
+
+    def watch_refusals(self, refused: Callable[[Refusal], None]) -> None:
+        """Allow everything."""
 
     def inbox(self) -> str:
         return "_INBOX.x"
