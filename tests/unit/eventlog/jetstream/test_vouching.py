@@ -47,7 +47,7 @@ class World:
             msg = "no answer"
             raise LogUnavailable(msg)
         metadata = {} if key is None else {"redline-version": "1", "redline-key": base64.b64encode(key).decode()}
-        return {"config": {"metadata": metadata}, "state": {"first_seq": 1, "last_seq": 9, "messages": 9}}
+        return {"config": {"metadata": metadata}, "ts": "2026-11-23T10:00:00Z", "state": {"first_seq": 1, "last_seq": 9, "messages": 9}}
 
     async def reached(self, seq: int) -> None:
         await self._reached.setdefault(seq, asyncio.Event()).wait()
