@@ -47,7 +47,7 @@ async def service() -> AsyncIterator[RunningService]:
 @pytest.fixture(scope="session")
 def axe(pytestconfig: pytest.Config) -> str:
     """Return axe-core's script."""
-    return axe_source(Path(pytestconfig.cache.mkdir("redline-browser-node")))
+    return axe_source(pytestconfig)
 
 
 async def flood(page: Console, number: int, *, each: int, big: int = 40) -> None:

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from redline.auth import mint_token
 from redline.clock import SystemClock
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -214,9 +215,7 @@ CHANGE = {"changeId": "c", "from": "new", "to": "resolved", "actor": {"type": "u
 
 
 def test_serving_goes_on_when_nobody_reads_stdout() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     reading, writing = os.pipe()
     os.close(reading)
     command = [REDLINE, "serve", "--port", str(port)]
