@@ -1,6 +1,6 @@
 """What every test shares: the event loop that the service runs on, and programs besides Python that a test may need.
 
-Tests may run side by side, in as many processes as ``make test`` says. One that is marked ``alone`` measures the machine, and has it for itself.
+Tests may run side by side, in as many processes as ``make test`` says. One marked ``alone`` measures the machine, and has it for itself.
 """
 
 from __future__ import annotations
