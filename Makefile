@@ -10,15 +10,20 @@
 #   make clean   remove everything that is made here
 #
 # PYTHON picks the interpreter (3.11 to 3.13), VENV the folder of the virtual environment, PYTEST_ARGS and DEMO_ARGS go to pytest and to demo.
+# WORKERS is how many processes run tests side by side: more than the machine has cores, for many tests wait; 0 is this one alone.
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+WORKERS ?= $(shell expr $$(nproc) + 2)
 FAULT_ROUNDS ?= 100
 FAULT_SECONDS ?= 60
 UV ?= $(firstword $(wildcard $(VENV)/bin/uv) uv)
+
+# A file's tests share what it makes, so they stay together, and files are taken in the order of pyproject.toml's testpaths: what takes long first.
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 INSTALLED := $(VENV)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
@@ -29,7 +34,7 @@ demo: $(INSTALLED)
 	@$(VENV)/bin/redline demo $(DEMO_ARGS)
 
 test: $(INSTALLED)
-	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 check: $(INSTALLED)
 	@$(VENV)/bin/ruff check
