@@ -6,6 +6,7 @@ Tests may run side by side, in as many processes as ``make test`` says. One mark
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 import signal
@@ -25,6 +26,12 @@ def pytest_configure() -> None:
     """Take SIGINT as usual, also where the tests were started in the background: an ignored signal would be ignored by every child."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Keep thousands of collected tests out of the garbage collector's way, which would look through all of them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager
