@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 _TALLY = "tally"
@@ -34,12 +33,12 @@ def seconds() -> float:
 
 
 @pytest.fixture
-def tally(record_property: Callable[[str, object], None]) -> Tally:
+def tally(request: pytest.FixtureRequest) -> Tally:
     """Return what writes the account, which is printed when all tests are over. What is lost fails the test as well."""
 
     def note(what: str, tried: int, lost: int) -> None:
         line = f"{what}: tried {tried} times, lost {lost}"
-        record_property(_TALLY, line)
+        request.node.user_properties.append((_TALLY, line))
         assert not lost, line
 
     return note
