@@ -21,11 +21,27 @@ from tests.nats import NatsServer
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+_LONG = ("packaging", "faults", "browser", "service")
+"""The folders whose tests take longest."""
+
 
 def pytest_configure() -> None:
     """Take SIGINT as usual, also where the tests were started in the background: an ignored signal would be ignored by every child."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where tests run side by side, begin with what takes long, and end with what is to be alone: so nobody waits for the last one."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.get_closest_marker("alone") is not None:
+        return len(_LONG) + 1
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    return _LONG.index(folder) if folder in _LONG else len(_LONG)
 
 
 def pytest_collection_finish() -> None:
@@ -61,6 +77,23 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         pass
     with _locked(running, fcntl.LOCK_SH):
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, object, object]:
+    """Let a report go from one process to another whatever was logged: a lone surrogate, which tests log on purpose, is no UTF-8."""
+    return _sendable((yield))
+
+
+def _sendable(value: object) -> object:
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {_sendable(key): _sendable(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return type(value)(_sendable(inner) for inner in value)
+    return value
 
 
 @pytest.fixture(scope="session")
