@@ -21,7 +21,7 @@ from tests.nats import NatsServer
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-_LONG = ("packaging", "faults", "browser", "service")
+_LONG = ("packaging", "faults", "browser", "jetstream", "testing", "service", "contracts")
 """The folders whose tests take longest."""
 
 
@@ -40,8 +40,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _turn(item: pytest.Item) -> int:
     if item.get_closest_marker("alone") is not None:
         return len(_LONG) + 1
-    folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    return _LONG.index(folder) if folder in _LONG else len(_LONG)
+    parts = item.path.relative_to(Path(__file__).parent).parts
+    return next((turn for turn, folder in enumerate(_LONG) if folder in parts), len(_LONG))
 
 
 def pytest_collection_finish() -> None:
