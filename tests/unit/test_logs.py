@@ -295,6 +295,19 @@ def test_a_traceback_becomes_text_with_all_of_its_chain_redacted(keeper: Keeper)
     assert JWT[-10:] not in keeper.everything()
 
 
+def test_a_redactor_of_some_records_does_not_stand_in_for_that_of_all(keeper: Keeper) -> None:
+    class Narrow(Redactor):
+        def filter(self, record: logging.LogRecord) -> bool:
+            return record is not None
+
+    source = logging.getLogger(f"sanic.{uuid.uuid4().hex}")
+    source.addFilter(Narrow())
+    install_redaction()
+    source.error("GET %s", URL)
+    assert len(keeper.records) == 1
+    assert CANARY not in keeper.everything()
+
+
 def test_a_text_that_another_formatter_left_on_the_record_is_redacted() -> None:
     record = logging.LogRecord("x", logging.INFO, "f", 1, "m", (), None)
     record.exc_text = f"token={CANARY}"
