@@ -101,7 +101,7 @@ def hosted(app: Sanic[Any, Any]) -> Iterator[ReusableClient]:
     from sanic_testing.reusable import ReusableClient  # noqa: PLC0415 - where its warning is let pass
 
     loop = asyncio.new_event_loop()
-    with gone(app), ReusableClient(app, loop=loop) as client:
+    with gone(app), ReusableClient(app, port=free_ports(1)[0], loop=loop) as client:
         yield client
     loop.close()
     assert not is_optimised()
