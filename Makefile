@@ -10,14 +10,14 @@
 #   make clean   remove everything that is made here
 #
 # PYTHON picks the interpreter (3.11 to 3.13), VENV the folder of the virtual environment, PYTEST_ARGS and DEMO_ARGS go to pytest and to demo.
-# WORKERS is how many processes run tests side by side: more than the machine has cores, for many tests wait; 0 is this one alone.
+# WORKERS is how many processes run tests side by side: one more than the machine has cores, for a third of the time a test waits.
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
-WORKERS ?= $(shell expr $$(nproc) + 2)
+WORKERS ?= $(shell expr $$(nproc) + 1)
 FAULT_ROUNDS ?= 100
 FAULT_SECONDS ?= 60
 UV ?= $(firstword $(wildcard $(VENV)/bin/uv) uv)
