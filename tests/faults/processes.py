@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
+
 from redline.auth import mint_token
 from redline.clock import SystemClock
 from redline.testing import READ_AND_PUBLISH
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 SECRET = secrets.token_urlsafe(48)
 _READY = "Redline listening on "
+GONE = (httpx.TransportError, AttributeError)
+"""What a request raises whose service is gone; the second comes of anyio on uvloop, where a connection ends as it is made."""
 
 
 def token(org: str = "acme") -> str:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from redline.testing import StreamConnection
-from tests.faults.processes import serve, token
+from tests.faults.processes import GONE, serve, token
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ class Story:
             event = {"kind": "run.stage", "data": {**STAGE, "runId": key}, "key": key}
             try:
                 answer = await http.post(f"{url}/v1/events", json=event)
-            except httpx.TransportError:
+            except GONE:
                 self.unanswered.add(key)
                 return
             assert answer.status_code == 201, answer.text

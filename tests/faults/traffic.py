@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from redline.testing import StreamConnection
-from tests.faults.processes import token
+from tests.faults.processes import GONE, token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -70,7 +70,7 @@ class Publisher:
     async def _try(self, http: httpx.AsyncClient, event: dict[str, object]) -> dict[str, str | bool] | None:
         try:
             response = await http.post(f"{self._urls[0]}/v1/events", json=event)
-        except httpx.TransportError as error:
+        except GONE as error:
             self._traffic.answers[type(error).__name__] += 1
         else:
             if response.status_code == httpx.codes.CREATED:
