@@ -414,7 +414,7 @@ async def test_app_run_serves_live_streams_and_ends_them(tmp_path: Path, workers
                 while not closing.done():
                     # Sanic's manager loses a signal that comes before it has heard of its worker, which serves already.
                     program.send_signal(signal.SIGTERM)
-                    await asyncio.wait({closing}, timeout=30)  # a second one that comes while it stops kills it
+                    await asyncio.wait({closing}, timeout=10)  # a second one that comes while it stops kills it
                 assert ((await closing).kind, (await closing).data["reason"]) == ("stream.closing", "shutdown")
         rest = await asyncio.to_thread(program.communicate, timeout=LONGEST)
         assert program.returncode == 0, log.read_text()
