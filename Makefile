@@ -22,8 +22,8 @@ FAULT_ROUNDS ?= 100
 FAULT_SECONDS ?= 60
 UV ?= $(firstword $(wildcard $(VENV)/bin/uv) uv)
 
-# A file's tests share what it makes, so they stay together, and files are taken in the order of pyproject.toml's testpaths: what takes long first.
-SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# A file's tests share what it makes, so they stay together. A process that dies, for a test that hangs, ends the run, which names the test.
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 INSTALLED := $(VENV)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
