@@ -99,7 +99,7 @@ async def test_an_expired_token_is_replaced_without_a_loss_even_when_the_warning
     redline: RunningService, tabs: Tabs
 ) -> None:
     """The page has no other token until the first has ended."""
-    short, long = redline.token(ttl=5), redline.token()  # warned of at once; until it ends a slow machine's page has opened, and we have seen it
+    short, long = redline.token(ttl=5), redline.token()  # warned of at once; it lasts until a slow page has opened
     ended = False
 
     def token() -> str:
