@@ -10,15 +10,20 @@
 #   make clean   remove everything that is made here
 #
 # PYTHON picks the interpreter (3.11 to 3.13), VENV the folder of the virtual environment, PYTEST_ARGS and DEMO_ARGS go to pytest and to demo.
+# WORKERS is how many processes run tests side by side: one more than the machine has cores, for a third of the time a test waits.
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+WORKERS ?= $(shell expr $$(nproc) + 1)
 FAULT_ROUNDS ?= 100
 FAULT_SECONDS ?= 60
 UV ?= $(firstword $(wildcard $(VENV)/bin/uv) uv)
+
+# A file's tests share what it makes, so they stay together. A process that dies, for a test that hangs, ends the run, which names the test.
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 INSTALLED := $(VENV)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
@@ -29,7 +34,7 @@ demo: $(INSTALLED)
 	@$(VENV)/bin/redline demo $(DEMO_ARGS)
 
 test: $(INSTALLED)
-	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 check: $(INSTALLED)
 	@$(VENV)/bin/ruff check

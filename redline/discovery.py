@@ -152,8 +152,11 @@ def _once(entry_points: Iterable[metadata.EntryPoint]) -> list[tuple[metadata.En
     place, of the same distribution is that, and no second plugin. Two that differ are both kept, for the caller to judge.
     """
     unique: dict[tuple[str, str, str], tuple[metadata.EntryPoint, str, str]] = {}
+    dist, distribution, version = None, *named(None)
     for entry_point in entry_points:
-        distribution, version = named(entry_point.dist)
+        if entry_point.dist is not dist:  # those of one distribution come together, and its metadata is a whole file to read
+            dist = entry_point.dist
+            distribution, version = named(dist)
         key = (entry_point.name, normalised(distribution), "".join(entry_point.value.split()))
         unique.setdefault(key, (entry_point, distribution, version))
     return [unique[key] for key in sorted(unique)]
@@ -165,7 +168,8 @@ def named(dist: metadata.Distribution | None) -> tuple[str, str]:
         return "unknown distribution", ""
     try:
         # Metadata without a name or a version makes these None on some Pythons, and KeyError on others.
-        return str(dist.metadata["Name"] or "unnamed distribution"), str(dist.metadata["Version"] or "")
+        said = dist.metadata
+        return str(said["Name"] or "unnamed distribution"), str(said["Version"] or "")
     except Exception:  # noqa: BLE001 - a torn installation; its entry points may work all the same
         return "unnamed distribution", ""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redline.logs import Redactor
 
@@ -24,11 +24,14 @@ def as_before() -> Iterator[None]:
     everyone = [root, *(each for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger))]
     before = [(each, each.level, each.propagate, list(each.handlers), list(each.filters)) for each in everyone]
     of_handlers = [(handler, list(handler.filters)) for handler in root.handlers]
-    factory = logging.getLogRecordFactory()
+    factory: Any = logging.getLogRecordFactory()
+    families = getattr(factory, "families", None)  # ours is told of further ones, and stays the same
     try:
         yield
     finally:
         logging.setLogRecordFactory(factory)
+        if families is not None:
+            factory.families = families
         for handler, filters in of_handlers:
             handler.filters[:] = filters
         for each, level, propagate, handlers, filters in before:

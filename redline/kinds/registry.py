@@ -6,6 +6,7 @@ plugins do not starts not at all. What a kind says about itself is read here, on
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ MOST_SCHEMA_BYTES = 262_144
 """The most that a kind's schema may take as JSON: the catalogue serves all of them at once."""
 
 _SCOPE = re.compile(r"[!#-\[\]-~]{1,128}", re.ASCII)
+_MOST_JUDGED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,12 @@ def examine(found: Found) -> tuple[RegisteredKind | None, tuple[Fault, ...]]:
     return kind, tuple(check.faults)
 
 
+@functools.lru_cache(maxsize=_MOST_JUDGED)
+def _judged(schema: bytes) -> str | None:
+    """Say what is wrong with a schema; once for each text, for a process that starts services by the hundred, as tests do, has few."""
+    return schema_fault(json.loads(schema))
+
+
 class _Check:
     """One plugin under examination: collects what is wrong, and makes the registered kind if nothing is."""
 
@@ -191,7 +199,7 @@ class _Check:
             return b""
         if len(encoded) > MOST_SCHEMA_BYTES:
             self.fault(f"its schema takes {len(encoded):,} bytes as JSON, and {MOST_SCHEMA_BYTES:,} are the most")
-        elif said := schema_fault(json.loads(encoded)):
+        elif said := _judged(encoded):
             self.fault(said)
         else:
             return encoded

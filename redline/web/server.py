@@ -133,9 +133,9 @@ async def serve(app: Sanic[Config, Any], settings: Settings, ready: Callable[[st
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    gc.collect()  # before the watchdog watches: on a slow machine this holds the loop for longer than some settings let it
     async with running(app, settings, own_process=True) as url:
         # What was made to start with stays: the collector need not look through it again each time, while every stream waits.
-        gc.collect()
         gc.freeze()
         gc.set_threshold(*_COLLECT)
         if not stop.is_set():

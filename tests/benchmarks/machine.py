@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import platform
 import resource
-import socket
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +36,7 @@ def pinned(core: int | None) -> Iterator[None]:
 
 def free_port() -> int:
     """Return a port of the loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 def raise_file_limit() -> int:

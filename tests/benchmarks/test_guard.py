@@ -34,7 +34,7 @@ FIRST_STREAMS = 1000
 FURTHER_STREAMS = 4000
 EVENTS = 30
 
-pytestmark = pytest.mark.toolchain("cc")
+pytestmark = [pytest.mark.toolchain("cc"), pytest.mark.alone]
 
 
 @pytest.fixture(autouse=True)

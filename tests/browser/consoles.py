@@ -5,20 +5,18 @@ The law of this module: a test does what a person does, and waits for what a per
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import subprocess
-import tempfile
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from playwright.async_api import expect
+
+from tests.node import node_project
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import pytest
     from playwright.async_api import Browser, ConsoleMessage, Locator, Page
 
 NODE = Path(__file__).parent / "node"
@@ -97,17 +95,6 @@ async def console(
         await profile.close()
 
 
-def axe_source(cache: Path) -> str:
-    """Return the script of axe-core; npm's packages are installed once for each package-lock.json, into a folder under ``cache``."""
-    sources = sorted(path for path in NODE.iterdir() if path.is_file())
-    folder = cache / hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    if not folder.exists():
-        made = Path(tempfile.mkdtemp(dir=cache))
-        for path in sources:
-            shutil.copy2(path, made)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=made, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.fail(f"npm ci could not install what tests/browser/node names:\n{done.stderr[-2000:]}", pytrace=False)
-        made.rename(folder)  # whole or not at all, whenever a run is stopped
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+def axe_source(config: pytest.Config) -> str:
+    """Return the script of axe-core."""
+    return (node_project(config, NODE) / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")

@@ -16,6 +16,7 @@ from redline.demo import TOKEN_SECONDS
 from redline.testing import ManualClock, serving
 from tests.browser.consoles import console
 from tests.browser.test_console import demo
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -172,9 +173,10 @@ async def test_over_capacity_is_said_and_ends_by_itself(chromium: Browser) -> No
 
 
 async def test_a_restart_is_said_and_what_was_lost_with_it(chromium: Browser) -> None:
-    async with serving(QUICK) as service:
+    settings = {**QUICK, "port": free_ports(1)[0]}
+    async with serving(settings) as service:
         await service.publish_many(3)
-        token, port = service.token(), int(service.url.rpartition(":")[2])
+        token = service.token()
         opened = console(chromium, service.url)
         page = await opened.__aenter__()
         await page.follow(token)
@@ -182,7 +184,7 @@ async def test_a_restart_is_said_and_what_was_lost_with_it(chromium: Browser) ->
     await page.phase("Disconnected")
     await expect(page.page.locator("#words")).to_contain_text("Shown as of")
     await expect(page.panel("Scheduler")).to_contain_text("Runs it found due")
-    async with serving({**QUICK, "port": port, "auth": {"secret": service.secret}}) as again:
+    async with serving({**settings, "auth": {"secret": service.secret}}) as again:
         await again.publish_many(2, token=token)
         await page.phase("Live")
         banner = page.page.get_by_role("alert").filter(has_text="Gap at")

@@ -18,6 +18,7 @@ from redline.testing import serving
 from tests.browser.conftest import QUICK
 from tests.browser.test_trouble import SECRET, LastingLog, token_of
 from tests.nginx import fronting
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -47,16 +48,11 @@ class Restarting:
         """Start nothing yet."""
         self._clock = SystemClock()
         self._log = LastingLog(Retention(), self._clock, Metrics([]))
-        self._settings: dict[str, object] = {**QUICK, "cors": {"origins": [pages.origin]}, "auth": {"secret": SECRET}}
+        self._settings = {**QUICK, "port": free_ports(1)[0], "cors": {"origins": [pages.origin]}, "auth": {"secret": SECRET}}
 
-    def __call__(self, **settings: object) -> AbstractAsyncContextManager[RunningService]:
+    def __call__(self) -> AbstractAsyncContextManager[RunningService]:
         """Run it for the length of the block."""
-        return serving({**self._settings, **settings}, clock=self._clock, log=self._log)
-
-
-def port_of(service: RunningService) -> int:
-    """Return the port that it had."""
-    return int(service.url.rpartition(":")[2])
+        return serving(self._settings, clock=self._clock, log=self._log)
 
 
 async def test_a_stream_of_the_module_outlives_a_restart(pages: Pages, tabs: Tabs, tmp_path: Path) -> None:
@@ -70,7 +66,7 @@ async def test_a_stream_of_the_module_outlives_a_restart(pages: Pages, tabs: Tab
             await tab.until_seen(seen)
         await tab.until("seen.control.filter(({ data }) => data.reason === 'over_capacity').length >= 2")
         assert (await tab.status())["state"] == "waiting"
-        async with service(port=port_of(redline)) as redline:
+        async with service() as redline:
             seen.append(await redline.publish(token=token))
             await tab.until_state("open")
             seen.append(await redline.publish(token=token))
@@ -95,7 +91,7 @@ async def test_a_bare_eventsource_outlives_a_restart(pages: Pages, tabs: Tabs, t
             await page.wait_for_function("bare.ids.length === 3")
         await page.wait_for_function("bare.closing.filter(({ reason }) => reason === 'over_capacity').length >= 2")
         assert await page.evaluate("source.readyState !== EventSource.CLOSED")
-        async with service(port=port_of(redline)) as redline:
+        async with service() as redline:
             seen.append(await redline.publish(token=token))
             await page.wait_for_function("bare.opened.length === 2")
             seen.append(await redline.publish(token=token))
@@ -115,7 +111,7 @@ async def test_a_bare_eventsource_that_begins_while_the_service_is_down_gets_its
         await page.goto(pages.url)
         await page.evaluate(BARE, nginx.before(url))
         await page.wait_for_function("bare.closing.length === 1 && bare.errors >= 1")
-        async with service(port=port_of(redline)) as redline:
+        async with service() as redline:
             await page.wait_for_function("bare.opened.length === 1")
             event_id = await redline.publish(token=token)
             await page.wait_for_function("bare.ids.length >= 1")

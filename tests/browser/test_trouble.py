@@ -16,6 +16,7 @@ from redline.metrics import Metrics
 from redline.testing import serving
 from tests.browser.conftest import QUICK
 from tests.browser.proxy import proxying
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from redline.testing import RunningService
@@ -98,7 +99,7 @@ async def test_an_expired_token_is_replaced_without_a_loss_even_when_the_warning
     redline: RunningService, tabs: Tabs
 ) -> None:
     """The page has no other token until the first has ended."""
-    short, long = redline.token(ttl=2), redline.token()
+    short, long = redline.token(ttl=5), redline.token()  # warned of at once; it lasts until a slow page has opened
     ended = False
 
     def token() -> str:
@@ -118,17 +119,16 @@ async def test_an_expired_token_is_replaced_without_a_loss_even_when_the_warning
 async def test_a_restarted_service_with_its_log_resumes(pages: Pages, tabs: Tabs) -> None:
     clock = SystemClock()
     log = LastingLog(Retention(), clock, Metrics([]))
-    settings: dict[str, object] = {**QUICK, "cors": {"origins": [pages.origin]}, "auth": {"secret": SECRET}}
+    settings = {**QUICK, "port": free_ports(1)[0], "cors": {"origins": [pages.origin]}, "auth": {"secret": SECRET}}
     async with serving(settings, clock=clock, log=log) as redline:
         tab = await tabs.open(redline.url, lambda: token_of(SECRET))
         await tab.until_state("open")
         seen = [await redline.publish(token=token_of(SECRET)) for _ in range(2)]
         await tab.until_seen(seen)
-        port = int(redline.url.rpartition(":")[2])
     await tab.until_state("waiting")
     closing = [control["data"] for control in await tab.seen("control") if control["kind"] == "stream.closing"]
     assert closing == [{"reason": "shutdown", "retryable": True}]
-    async with serving({**settings, "port": port}, clock=clock, log=log) as redline:
+    async with serving(settings, clock=clock, log=log) as redline:
         seen.append(await redline.publish(token=token_of(SECRET)))
         await tab.until_state("open")
         seen.append(await redline.publish(token=token_of(SECRET)))
@@ -137,14 +137,13 @@ async def test_a_restarted_service_with_its_log_resumes(pages: Pages, tabs: Tabs
 
 
 async def test_a_restarted_service_without_its_log_says_so_and_goes_on(pages: Pages, tabs: Tabs) -> None:
-    settings: dict[str, object] = {**QUICK, "cors": {"origins": [pages.origin]}, "auth": {"secret": SECRET}}
+    settings = {**QUICK, "port": free_ports(1)[0], "cors": {"origins": [pages.origin]}, "auth": {"secret": SECRET}}
     async with serving(settings) as redline:
         tab = await tabs.open(redline.url, lambda: token_of(SECRET))
         await tab.until_state("open")
         seen = [await redline.publish(token=token_of(SECRET)) for _ in range(2)]
         await tab.until_seen(seen)
-        port = int(redline.url.rpartition(":")[2])
-    async with serving({**settings, "port": port}) as redline:
+    async with serving(settings) as redline:
         await tab.until("seen.gaps.length === 1")
         seen.append(await redline.publish(token=token_of(SECRET)))
         await tab.until_seen(seen)

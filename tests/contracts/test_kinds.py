@@ -66,6 +66,15 @@ def schema_of(name: str) -> Draft202012Validator:
     return Draft202012Validator(dict(kind_of(name).schema))
 
 
+@functools.cache
+def nested(depth: int) -> Json:
+    """Return a list in a list in a list; the same one each time, for no validator may change what it is given."""
+    nest: list[Json] = []
+    for _ in range(depth):
+        nest = [nest]
+    return nest
+
+
 def written(value: Json) -> Json:
     """Return what a table's ``{"$repeat": …}`` and its like stand for."""
     word, given = next(iter(value.items())) if isinstance(value, dict) and value else ("", value)
@@ -77,10 +86,7 @@ def written(value: Json) -> Json:
         case "$power":
             return given[0] ** given[1]
         case "$nested":
-            nest: list[Json] = []
-            for _ in range(given):
-                nest = [nest]
-            return nest
+            return nested(given)
     return value
 
 

@@ -10,7 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-_TALLIES = pytest.StashKey[list[str]]()
+_TALLY = "tally"
+"""The name of a report's property that holds a line of the account: a report comes home from whichever process ran the test."""
 
 
 class Tally(Protocol):
@@ -34,11 +35,11 @@ def seconds() -> float:
 @pytest.fixture
 def tally(request: pytest.FixtureRequest) -> Tally:
     """Return what writes the account, which is printed when all tests are over. What is lost fails the test as well."""
-    lines = request.config.stash.setdefault(_TALLIES, [])
 
     def note(what: str, tried: int, lost: int) -> None:
-        lines.append(f"{what}: tried {tried} times, lost {lost}")
-        assert not lost, lines[-1]
+        line = f"{what}: tried {tried} times, lost {lost}"
+        request.node.user_properties.append((_TALLY, line))
+        assert not lost, line
 
     return note
 
@@ -49,9 +50,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "events.db"
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the account."""
-    if lines := config.stash.get(_TALLIES, []):
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    if lines := [line for report in reports if report.when == "call" for name, line in report.user_properties if name == _TALLY]:
         terminalreporter.section("faults")
         for line in lines:
             terminalreporter.line(line)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests.faults.processes import launch
-from tests.nats import free_ports
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -112,7 +112,7 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     (folder / "requirements.lock").write_text("".join(blocks))
     run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
     pip = (folder / "venv" / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet")
-    run(*pip, "install", "--require-hashes", "--no-deps", "--requirement", folder / "requirements.lock", cwd=folder)
+    run(*pip, "install", "--no-compile", "--require-hashes", "--no-deps", "--requirement", folder / "requirements.lock", cwd=folder)
     run(*pip, "install", "--no-deps", "--no-index", one(built, "*.whl"), cwd=folder)
     run(*pip, "check", cwd=folder)
     yield folder / "venv"

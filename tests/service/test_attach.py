@@ -35,6 +35,7 @@ from redline.testing import EventParser, StreamConnection
 from redline.web.connection import is_optimised
 from tests.contracts.eventlog.jetstreams import Stream
 from tests.examples.price_watch import NAME, create_app
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -100,7 +101,7 @@ def hosted(app: Sanic[Any, Any]) -> Iterator[ReusableClient]:
     from sanic_testing.reusable import ReusableClient  # noqa: PLC0415 - where its warning is let pass
 
     loop = asyncio.new_event_loop()
-    with gone(app), ReusableClient(app, loop=loop) as client:
+    with gone(app), ReusableClient(app, port=free_ports(1)[0], loop=loop) as client:
         yield client
     loop.close()
     assert not is_optimised()
@@ -359,12 +360,6 @@ async def test_the_publisher_works_while_the_application_does() -> None:
 # The application's own runner: app.run in a process of its own.
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @contextmanager
 def running(command: list[str], log: Path, **settings: str) -> Iterator[subprocess.Popen[str]]:
     """Run a program for the length of the block; what it says on stderr goes to a file. ``settings`` are variables of its own."""
@@ -401,7 +396,7 @@ def opened(program: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize("workers", ["0", "1"], ids=["single_process", "one managed worker"])
 async def test_app_run_serves_live_streams_and_ends_them(tmp_path: Path, workers: str) -> None:
-    log, port = tmp_path / "log", free_port()
+    log, port = tmp_path / "log", free_ports(1)[0]
     with running([sys.executable, str(EXAMPLE), str(port), workers], log) as program:
         await asyncio.to_thread(opened, program)
         url = f"http://127.0.0.1:{port}"
@@ -419,7 +414,7 @@ async def test_app_run_serves_live_streams_and_ends_them(tmp_path: Path, workers
                 while not closing.done():
                     # Sanic's manager loses a signal that comes before it has heard of its worker, which serves already.
                     program.send_signal(signal.SIGTERM)
-                    await asyncio.wait({closing}, timeout=30)  # a second one that comes while it stops kills it
+                    await asyncio.wait({closing}, timeout=10)  # a second one that comes while it stops kills it
                 assert ((await closing).kind, (await closing).data["reason"]) == ("stream.closing", "shutdown")
         rest = await asyncio.to_thread(program.communicate, timeout=LONGEST)
         assert program.returncode == 0, log.read_text()
@@ -432,14 +427,14 @@ async def test_app_run_serves_live_streams_and_ends_them(tmp_path: Path, workers
 
 def test_several_worker_processes_are_refused_by_name(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with running([sys.executable, str(EXAMPLE), str(free_port()), "2"], log) as program:
+    with running([sys.executable, str(EXAMPLE), str(free_ports(1)[0]), "2"], log) as program:
         program.communicate(timeout=LONGEST)
         assert program.returncode not in {0, None, -signal.SIGKILL}
     assert f"StartupError: {NAME} would run with 2 worker processes" in log.read_text()
 
 
 async def test_several_worker_processes_share_a_log_that_is_made_for_it(tmp_path: Path, nats_url: str) -> None:
-    shared, port, log = Stream(nats_url), free_port(), tmp_path / "log"
+    shared, port, log = Stream(nats_url), free_ports(1)[0], tmp_path / "log"
     url = f"http://127.0.0.1:{port}/live"
     try:
         with running([sys.executable, str(EXAMPLE), str(port), "2"], log, REDLINE_EVENTLOG=shared.url) as program:
@@ -463,7 +458,7 @@ README = Path(__file__).parents[2] / "README.md"
 def test_the_readmes_example_does_what_it_says(tmp_path: Path) -> None:
     section = README.read_text().partition("## Inside your own Sanic app")[2].partition("\n## ")[0]
     (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    port = free_port()
+    port = free_ports(1)[0]
     (tmp_path / "shop.py").write_text(code.replace("port=8000", f"port={port}"))
     transport = httpx.HTTPTransport(retries=20)
     with running([sys.executable, str(tmp_path / "shop.py")], tmp_path / "log"), httpx.Client(transport=transport) as http:

@@ -20,7 +20,9 @@ import pytest
 from typer.testing import CliRunner
 
 from redline.auth import mint_token
+from redline.client import Retry
 from redline.clock import SystemClock
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -214,9 +216,7 @@ CHANGE = {"changeId": "c", "from": "new", "to": "resolved", "actor": {"type": "u
 
 
 def test_serving_goes_on_when_nobody_reads_stdout() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     reading, writing = os.pipe()
     os.close(reading)
     command = [REDLINE, "serve", "--port", str(port)]
@@ -414,7 +414,8 @@ def test_a_gap_is_shown(service: str, org: str) -> None:
 
 
 @pytest.mark.parametrize("command", [["publish", "scheduler.tick", json.dumps(TICK)], ["publish", "--batch", "-"]])
-def test_a_service_that_is_not_there_is_said_to_be_not_there(command: list[str]) -> None:
+def test_a_service_that_is_not_there_is_said_to_be_not_there(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Retry, "delay", lambda *_: 0.0)  # it is tried as often, and how long it waits in between is not asked here
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"

@@ -17,6 +17,7 @@ from redline.auth import mint_token
 from redline.client import Client, NewEvent, Published, Refused, StreamEnded, SyncClient
 from redline.clock import SystemClock
 from redline.testing import PATIENCE, serving
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -343,15 +344,15 @@ def minted(clock: ManualClock | SystemClock, ttl: float = 3600.0) -> str:
 async def test_a_service_that_restarts_is_found_again_and_its_gap_is_told() -> None:
     token = minted(SystemClock())
     waiting: asyncio.Future[Event]
-    async with serving({"auth": {"secret": SECRET}}) as first:
+    settings = {"auth": {"secret": SECRET}, "port": free_ports(1)[0]}
+    async with serving(settings) as first:
         client = Client(first.url, token, sleep=at_once)
         stream = client.subscribe(earliest=True)
         before = await first.publish(token=token)
         assert (await anext(stream)).id == before
         waiting = asyncio.ensure_future(anext(stream))
     assert not waiting.done()
-    again = {"auth": {"secret": SECRET}, "port": urlsplit(first.url).port}
-    async with asyncio.timeout(PATIENCE), serving(again) as second, client, aclosing(stream):
+    async with asyncio.timeout(PATIENCE), serving(settings) as second, client, aclosing(stream):
         after = await second.publish(token=token)
         gap = await waiting
         assert (gap.kind, gap.data["reason"], gap.data["requested"]) == ("stream.gap", "unknown", before)

@@ -25,6 +25,7 @@ from redline.errors import StartupError
 from redline.settings import load_settings
 from redline.testing import READ_AND_PUBLISH, StreamConnection, serving
 from tests.nats import NatsServer, program
+from tests.ports import free_ports_in_a_row
 from tests.unit.eventlog.jetstream.identities import Authority
 
 if TYPE_CHECKING:
@@ -42,16 +43,6 @@ def checked(text: str, folder: Path, **environment: str) -> subprocess.Completed
     (folder / "nats.conf").write_text(text)
     command = [program(), "-c", str(folder / "nats.conf"), "-t"]
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
-
-
-def free_ports_in_a_row(number: int) -> int:
-    """Return the first of so many ports of loopback that nobody listens on."""
-    while True:
-        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
-            first = held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
-            for port in range(first + 1, first + number):
-                held.enter_context(socket.create_server(("127.0.0.1", port)))
-            return int(first)
 
 
 def test_nats_takes_the_file_and_wants_to_be_told_where_to_store(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from redline.testing import RunningService, StreamConnection, serving
 from redline.testing.flooding import flood
 from redline.web.app import create_app
 from redline.web.server import listen, running, url_of
+from tests.ports import free_ports
 from tests.service.faulty import FaultyLog
 
 if TYPE_CHECKING:
@@ -177,9 +178,7 @@ async def test_a_stream_on_its_way_in_while_the_service_stops_is_told(monkeypatc
 async def test_a_fault_at_the_start_stops_it_and_frees_the_port() -> None:
     log = FaultyLog(SystemClock())
     log.failing = StartupError("the event log cannot be opened")
-    bound = listen("127.0.0.1", 0)
-    port = bound.getsockname()[1]
-    bound.close()
+    (port,) = free_ports(1)
     settings = load_settings(None, {}, {"port": port, "auth": {"secret": "s" * 48}})
     with pytest.raises(StartupError, match="cannot be opened"):
         async with running(create_app(settings, log=log), settings):

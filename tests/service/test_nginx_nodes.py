@@ -13,6 +13,7 @@ import pytest
 
 from redline.testing import StreamConnection, serving
 from tests.nginx import SHIPPED, command, configured, fronting
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -68,7 +69,7 @@ async def test_streams_go_to_the_node_with_the_fewest(redline: RunningService, o
 
 async def test_while_one_node_is_gone_nobody_is_refused(redline: RunningService, tmp_path: Path) -> None:
     """Neither a stream nor a publish: a node that cannot be connected to has taken nothing, so another one is asked."""
-    async with serving({"auth": {"secret": redline.secret}}) as gone:
+    async with serving({"auth": {"secret": redline.secret}, "port": free_ports(1)[0]}) as gone:
         pass
     async with fronting(tmp_path / "nginx", gone.url, redline.url) as nginx:
         token = redline.token()
@@ -81,13 +82,14 @@ async def test_while_one_node_is_gone_nobody_is_refused(redline: RunningService,
 
 
 async def test_while_both_are_gone_a_stream_is_told_to_come_back_and_served_as_soon_as_one_is_there(tmp_path: Path) -> None:
-    async with serving() as one, serving() as other:
+    first, second = free_ports(2)
+    async with serving({"port": first}) as one, serving({"port": second}) as other:
         pass
     async with fronting(tmp_path / "nginx", one.url, other.url) as nginx:
         url = nginx.before(one.stream_url())
         for _ in range(10):
             assert await come_back(url) == (200, ["stream.closing", "over_capacity"])
-        async with serving({"auth": {"secret": one.secret}, "port": int(one.url.rpartition(":")[2])}):
+        async with serving({"auth": {"secret": one.secret}, "port": first}):
             streams = [await StreamConnection.open(url) for _ in range(10)]
             assert [(await stream.event()).event for stream in streams] == ["stream.open"] * 10, "at once, while none of them ends"
             for stream in streams:

@@ -17,7 +17,8 @@ from redline.eventlog.jetstream.connection import Connection
 from redline.eventlog.jetstream.refusal import NotAllowedError
 from redline.eventlog.jetstream.waiting import Backoff
 from redline.testing import ManualClock
-from tests.nats import NatsCluster, NatsServer, free_ports
+from tests.nats import NatsCluster, NatsServer
+from tests.ports import free_ports
 from tests.unit.eventlog.jetstream.identities import Authority, operated
 from tests.unit.eventlog.jetstream.kit import Changes, options_of, turns, wired
 
