@@ -67,6 +67,14 @@ class Connection:
     random: Callable[[], float]
     within: Callable[[Clock, float], AbstractAsyncContextManager[None]] = within
 
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; return the answer, whose body is still to be read. Raises ``httpx.RequestError``."""
+        try:
+            return await self.http.send(request, stream=True)
+        except AttributeError as error:  # anyio on uvloop asks a socket that has just closed for its peer
+            msg = "the connection was closed as it was made"
+            raise httpx.ConnectError(msg, request=request) from error
+
     def unreachable(self, error: Exception) -> ClientError:
         """Return what a failure of the connection is to the caller."""
         if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):

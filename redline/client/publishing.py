@@ -164,7 +164,7 @@ class Publishing:
             content=content,
             timeout=httpx.Timeout(min(CONNECT_SECONDS, seconds), read=seconds),
         )
-        response = await connection.http.send(request, stream=True)
+        response = await connection.send(request)
         try:
             if not response.is_success:
                 raise await connection.refusal(response)

@@ -115,7 +115,7 @@ class Streaming:
         """Go through the frames of one connection, moving the cursor with each."""
         connection = self._connection
         async with within(connection.clock, OPENING_SECONDS):
-            response = await connection.http.send(self._request(token), stream=True)
+            response = await connection.send(self._request(token))
         try:
             media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
             if response.status_code != _OK:

@@ -114,6 +114,8 @@ def refusal(status: int, code: str, **headers: str) -> httpx.Response:
 
 CREATED = answer(201, {"id": "e-1", "duplicate": False})
 CUT = httpx.RemoteProtocolError("peer closed connection")
+GONE = AttributeError("'NoneType' object has no attribute 'getpeername'")
+"""What anyio on uvloop makes of a connection that is closed as it is made."""
 
 
 async def test_an_event_is_sent_as_the_contract_says() -> None:
@@ -138,7 +140,7 @@ async def test_a_url_keeps_its_path() -> None:
 
 
 @pytest.mark.parametrize(
-    "failure", [CUT, httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), *map(answer, (408, 429, 502, 503, 504))]
+    "failure", [CUT, GONE, httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), *map(answer, (408, 429, 502, 503, 504))]
 )
 async def test_what_fails_for_now_is_tried_again_under_the_same_key(failure: Answer) -> None:
     service = Service(failure, failure, CREATED)
