@@ -60,17 +60,11 @@ class Appending:
             if known is None:
                 sent.append((index, draft, one))
                 outgoing.append(Outgoing(subject_of(life.stream, draft.envelope.org), one.payload, one.msg_id))
-        self._pending += 1
-        self._none.clear()
         try:
             acks = await self._publish(life, outgoing) if outgoing else ()
         except BaseException:
             self._unanswered([one for _, _, one in sent])
             raise
-        finally:  # before this waits again, all that was acknowledged is handed on
-            self._pending -= 1
-            if not self._pending:
-                self._none.set()
         duplicates: list[tuple[int, Draft, Encoded, int]] = []
         for (index, draft, one), ack in zip(sent, acks, strict=True):
             if isinstance(ack, RedlineError):
@@ -96,9 +90,15 @@ class Appending:
 
     async def _publish(self, life: Life, outgoing: Sequence[Outgoing]) -> Sequence[Ack | RedlineError]:
         followed = life.followed
-        acks = await self._publish_all(outgoing)
-        taken = [ack for ack in acks if isinstance(ack, Ack)]
-        refusal = await self._doubt(life, followed, taken)
+        self._pending += 1
+        self._none.clear()
+        try:
+            acks = await self._publish_all(outgoing)
+            refusal = await self._doubt(life, followed, [ack for ack in acks if isinstance(ack, Ack)])
+        finally:  # what was acknowledged has been handed on before anybody else goes on
+            self._pending -= 1
+            if not self._pending:
+                self._none.set()
         return acks if refusal is None else [ack if isinstance(ack, RedlineError) else refusal for ack in acks]
 
     async def _doubt(self, life: Life, followed: int, acks: Sequence[Ack]) -> LogUnavailable | None:

@@ -50,44 +50,45 @@ async def test_a_node_that_can_make_no_consumer_for_a_while_takes_keys(stream: S
     """As while a cluster elects a leader of its servers: the stream is read without a consumer, and what it has is known."""
     async with stream.nodes(2) as (node, other):
         followed = log_of(node).following
-        refused = 0
+        refused = asyncio.Event()
 
         async def refuse(connection: Connection, *_: object) -> None:
-            nonlocal refused
-            refused += 1
+            refused.set()
             await connection.requests.api(f"STREAM.INFO.{stream.options.stream}")
             raise NO_LEADER
 
         with monkeypatch.context() as patched:
             patched.setattr(following, "make_consumer", refuse)
             followed.doubt("for a test")
-            await until(lambda: refused)
+            await refused.wait()
             (first,) = await other.append(draft(b"1", key="k"))
-            for _ in range(3):
-                before = refused
-                await until(lambda before=before: refused > before)
+            for looks in range(3):
+                refused.clear()
+                await refused.wait()
                 assert await node.answer(draft(b"1", key="k")) == Appended(first, duplicate=True)
-                assert isinstance(await node.answer(draft(key=f"another {before}")), Appended)
+                assert isinstance(await node.answer(draft(key=f"another {looks}")), Appended)
 
 
-async def test_a_stream_that_cannot_be_read_leaves_it_open_what_was_used(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_consumer_and_unread_a_stream_leaves_it_open_what_was_used(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     async with stream.nodes(1) as (node,):
-        log = log_of(node)
-        asked = 0
+        followed = log_of(node).following
 
-        async def silent(*_: object) -> object:
-            nonlocal asked
-            asked += 1
+        async def refuse(*_: object) -> None:
+            raise NO_LEADER
+
+        async def silent(*_: object) -> None:
             msg = "JetStream does not tell of the stream, for a test."
             raise LogUnavailable(msg)
 
         with monkeypatch.context() as patched:
+            patched.setattr(following, "make_consumer", refuse)
+            followed.doubt("for a test")
+            await until(lambda: followed.progress.behind)
+            assert isinstance(await node.answer(draft(key="k")), Appended)
             patched.setattr(following, "inspect", silent)
-            log.following.doubt("for a test")
-            await until(lambda: asked)
-            assert log.following.progress.behind
-            assert isinstance(await node.answer(draft(key="k")), LogUnavailable)
-        assert isinstance(await node.answer(draft(key="k")), Appended)
+            await until(lambda: followed.progress.behind)
+            assert isinstance(await node.answer(draft(key="l")), LogUnavailable)
+        assert isinstance(await node.answer(draft(key="l")), Appended)
 
 
 async def test_a_close_writes_down_what_it_waited_for(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
