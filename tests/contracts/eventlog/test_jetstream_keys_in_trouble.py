@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redline.errors import LogUnavailable
+from redline.errors import LogUnavailable, StartupError
 from redline.eventlog.contract import Appended
 from redline.eventlog.jetstream import following
 from redline.eventlog.jetstream.requests import ApiError
 from redline.eventlog.jetstream.subjects import keys_of
-from redline.testing.eventlogs.kit import draft, turns
+from redline.testing.clock import ManualClock
+from redline.testing.eventlogs.kit import Following, draft, turns
 from tests.contracts.eventlog.jetstreams import Stream, log_of, until
+from tests.nats import NatsServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from redline.eventlog.jetstream.connection import Connection
 
@@ -136,3 +139,20 @@ async def test_a_duplicate_of_a_stream_that_went_meanwhile_is_refused(stream: St
             patched.setattr(memory, "refresh", refresh)
             assert isinstance(await node.answer(draft(key="k")), LogUnavailable)
         assert len(memory._keys) == 0  # noqa: SLF001 - as above
+
+
+@pytest.mark.parametrize(
+    ("limit", "way_out"),
+    [
+        ("max_streams: 1", r"maximum number of streams reached; let the account have two \(max_streams\)"),
+        ("max_bytes_required: true", r"requires .* max bytes set; lift that limit of the account \(max_bytes_required\)"),
+    ],
+)
+async def test_an_account_that_has_no_room_for_the_stream_of_keys_is_told_what_to_give(tmp_path: Path, limit: str, way_out: str) -> None:
+    server = NatsServer(tmp_path, more=[f"accounts {{ A {{ jetstream {{ {limit} }}, users: [{{ user: u, password: p }}] }} }}"])
+    try:
+        log = Stream(server.start().url.replace("//", "//u:p@")).log()
+        with pytest.raises(StartupError, match=rf"the stream T\w+-keys: JetStream does not make it: .*{way_out}"):
+            await log.start(Following(log, ManualClock()))
+    finally:
+        server.kill()

@@ -10,7 +10,7 @@ import pytest
 
 from redline.clock import SystemClock
 from redline.errors import LogUnavailable
-from redline.eventlog.jetstream import entries, journal
+from redline.eventlog.jetstream import entries, journal, keystream
 from redline.eventlog.jetstream import wire as protocol
 from redline.eventlog.jetstream.journal import Journal
 from redline.eventlog.jetstream.keys import Keys, Use
@@ -312,3 +312,16 @@ async def test_who_comes_back_does_not_wait_for_the_next_attempt(wire: Wired, mo
         client.end("for a test")
         async with asyncio.timeout(30):
             await one.journal.current()
+
+
+async def test_a_question_that_is_never_answered_is_given_up_soon(wire: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that was asked while a leader was elected: who publishes waits for the next one."""
+    async with begun(wire) as one:
+
+        async def silent(*_: object) -> object:
+            return await asyncio.Event().wait()
+
+        monkeypatch.setattr(keystream, "_ATTEMPT", 0.0)
+        monkeypatch.setattr(keystream, "inspect_at", silent)
+        with pytest.raises(LogUnavailable, match="did not tell"):
+            await one.stream.read()
