@@ -85,7 +85,7 @@ class Appending:
         return [answer for answer in answers if answer is not None]
 
     async def idle(self) -> None:
-        """Wait until nothing awaits its acknowledgement."""
+        """Wait until nothing awaits its acknowledgement, or the word on whose that is."""
         await self._none.wait()
 
     async def _publish(self, life: Life, outgoing: Sequence[Outgoing]) -> Sequence[Ack | RedlineError]:
@@ -94,12 +94,11 @@ class Appending:
         self._none.clear()
         try:
             acks = await self._publish_all(outgoing)
-        finally:
+            refusal = await self._doubt(life, followed, [ack for ack in acks if isinstance(ack, Ack)])
+        finally:  # what was acknowledged has been handed on before anybody else goes on
             self._pending -= 1
             if not self._pending:
                 self._none.set()
-        taken = [ack for ack in acks if isinstance(ack, Ack)]
-        refusal = await self._doubt(life, followed, taken)
         return acks if refusal is None else [ack if isinstance(ack, RedlineError) else refusal for ack in acks]
 
     async def _doubt(self, life: Life, followed: int, acks: Sequence[Ack]) -> LogUnavailable | None:
@@ -109,7 +108,7 @@ class Appending:
                 return None
         except LogUnavailable as error:
             return LogUnavailable(f"{error} The event may have been appended or not: try again with its key.", retry_after=1)
-        return LogUnavailable("The event log was made anew while this was appended. Publish it again.", retry_after=1)
+        return _anew()
 
     async def _publish_all(self, outgoing: Sequence[Outgoing]) -> Sequence[Ack | RedlineError]:
         """Publish, and again what came while the first of its key, in this batch or elsewhere, was on its way."""
@@ -131,7 +130,7 @@ class Appending:
             await self._keys.settle(len(drafts), sum(len(draft.envelope.data) for draft in drafts))
         except RedlineError as error:
             return error
-        return LogUnavailable("The event log was made anew. Publish it again.", retry_after=1) if life.over else None
+        return _anew() if life.over else None
 
     def _known(self, life: Life, draft: Draft, one: Encoded) -> Appended | RedlineError | None:
         org = draft.envelope.org
@@ -172,9 +171,15 @@ class Appending:
                 await self._keys.refresh()
             except RedlineError as error:
                 return error
+            if life.over:  # the keys that are known now are another stream's
+                return _anew()
             known = self._known(life, draft, one)
             if isinstance(known, (Appended, IdempotencyConflict)):
                 return known
             # Nobody knows any more what it was: most likely what a retry says that it was.
             self._keys.acknowledged(org, one, seq)
         return Appended(life.sealer.id_of(org, EVENT, seq, check_of(one.nonce)), duplicate=True)
+
+
+def _anew() -> LogUnavailable:
+    return LogUnavailable("The event log was made anew while this was appended. Publish it again.", retry_after=1)

@@ -179,17 +179,21 @@ class Following:
 
         A cluster that elects a leader of its servers makes no consumer for some seconds, while its streams are written and read.
         """
-        last = await self._inspect()
-        for _ in range(_PAGES):
-            page = await self._history.page(f"{self._stream}.*", self.followed + 1, _PAGE_MESSAGES, _PAGE_BYTES)
-            if page:
-                last = await self._inspect()
-            self._caught_up = self._clock.monotonic()
-            if not page:
-                last = self.followed
-                break
-            self.progress.take(page)
-        self.progress.learn(last)
+        last: int | None = None
+        try:
+            read = await self._inspect()
+            for _ in range(_PAGES):
+                page = await self._history.page(f"{self._stream}.*", self.followed + 1, _PAGE_MESSAGES, _PAGE_BYTES)
+                if page:
+                    read = await self._inspect()
+                self._caught_up = self._clock.monotonic()
+                if not page:
+                    read = self.followed
+                    break
+                self.progress.take(page)
+            last = read
+        finally:
+            self.progress.learn(last)
 
     async def _inspect(self) -> int:
         """Return the stream's last sequence, if this is still the stream that was followed. Raises :class:`_Lost`.
@@ -229,8 +233,9 @@ class Following:
             self._limit = str(error)
             raise
         finally:
-            self._consumer = None
-            self.progress.learn(None)
+            if self._consumer is not None:  # where none took, what was read a moment ago counts until the next look
+                self._consumer = None
+                self.progress.learn(None)
             consumer.leave("it is not needed any more")
             connection.unhandle(sid)
             if connection.connected:  # nobody waits for the answer: without interest it would go by itself, a little later

@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from redline.errors import LogUnavailable, StartupError
 from redline.eventlog.jetstream.keystream import KeyStream
 from redline.eventlog.jetstream.refusal import NotAllowedError
-from redline.eventlog.jetstream.waiting import Backoff, pause
+from redline.eventlog.jetstream.waiting import Backoff, within
 
 if TYPE_CHECKING:
     from redline.clock import Clock
@@ -53,6 +54,8 @@ class Journal:
         self._stale = False
         self._doubts = self._settled = 0
         self._woken = asyncio.Event()
+        self._back = asyncio.Event()
+        connection.watch(self._back.set)
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._said = ""
@@ -83,7 +86,8 @@ class Journal:
     async def flush(self) -> None:
         """Write what is left, and nothing more after that. Raises ``LogUnavailable``."""
         await self.close()
-        await self._write()
+        while self._buffer or self._written < self._wanted:
+            await self._write()
 
     async def close(self) -> None:
         """Stop. Twice, and at any moment, harmless."""
@@ -97,10 +101,10 @@ class Journal:
 
     def add(self, use: tuple[int, int, int, int]) -> None:
         """Have a key written (as :class:`~redline.eventlog.jetstream.keys.Use` has it) that was used now."""
-        now, buffer = self._clock.monotonic(), self._buffer
+        buffer = self._buffer
         if not buffer:
-            self._clock.call_at(now + GATHER, self._woken.set)
-        buffer.append((use, now))
+            self._gather()
+        buffer.append((use, self._clock.monotonic()))
         if len(buffer) > _MOST:
             self._overflows.inc()
             _logger.warning("More than %d idempotency keys wait for the stream %s: all will be written anew.", _MOST, self._stream.name)
@@ -108,20 +112,26 @@ class Journal:
             self._wanted += 1
             self._woken.set()
 
+    def _gather(self) -> None:
+        self._clock.call_at(self._clock.monotonic() + GATHER, self._woken.set)
+
     async def _write(self) -> None:
-        """Write what waits. What was begun and not acknowledged still waits."""
+        """Write what waits by now. What was begun and not acknowledged still waits."""
         while self._written < self._wanted:
             wanted, remembered = self._wanted, iter(self._keys)
             while chunk := list(islice(remembered, self._stream.most)):
                 await self._stream.write(chunk)
             self._written = wanted
-        buffer = self._buffer
-        while buffer and buffer is self._buffer:
+        buffer, left = self._buffer, len(self._buffer)
+        while left and buffer is self._buffer:
             now = self._clock.monotonic()
-            together = [(use, now - since) for use, since in islice(buffer, self._stream.most)]
+            together = [(use, now - since) for use, since in islice(buffer, min(left, self._stream.most))]
             await self._stream.write(together)
             for _ in together:
                 buffer.popleft()
+            left -= len(together)
+        if self._buffer:  # which came meanwhile: written at once they would be a message for each few of them
+            self._gather()
 
     # What is read.
 
@@ -157,6 +167,7 @@ class Journal:
         while True:
             await self._woken.wait()
             self._woken.clear()
+            self._back.clear()
             try:
                 await self._work()
             except (LogUnavailable, StartupError) as error:
@@ -167,7 +178,10 @@ class Journal:
                 self._said = ""
                 backoff.reset()
                 continue
-            await pause(self._clock, backoff.delay())
+            with suppress(TimeoutError):
+                async with within(self._clock, backoff.delay()):
+                    await self._back.wait()  # who publishes waits for what is read then
+                    backoff.reset()
             self.tick()  # a write that failed may have been to a stream that is gone
 
     async def _work(self) -> None:

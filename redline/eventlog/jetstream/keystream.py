@@ -19,6 +19,7 @@ from redline.eventlog.jetstream import entries
 from redline.eventlog.jetstream.history import History
 from redline.eventlog.jetstream.stream import configuration, ensure_as, inspect_at
 from redline.eventlog.jetstream.subjects import keys_of
+from redline.eventlog.jetstream.waiting import within
 from redline.eventlog.retention import Retention
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ _MOST: Final = 4096
 _HEADERS: Final = 128
 _WAITING_BYTES: Final = 1 << 20
 """Where NATS has not taken so much of what was sent before, nothing more is sent."""
+_ATTEMPT: Final = 1.0
+"""How long (seconds) an answer is waited for before it is asked again: what was asked while a leader was elected is never answered."""
 _PAGE: Final = 256
 _PAGE_BYTES: Final = 1 << 20
 _PER_SECOND: Final = 8
@@ -83,7 +86,7 @@ class KeyStream:
 
     async def read(self) -> bool:
         """Remember what was written since the last time; tell whether the stream is still the one that was found."""
-        found = await inspect_at(self._connection, self.name)
+        found = await self._inspect()
         if found is None or found[0].key != self._own or found[0].last < self._read:
             return False
         last, now = found[0].last, found[1]
@@ -93,6 +96,13 @@ class KeyStream:
                 await self._take(message, now)
             self._read = page[-1].seq if page else last
         return True
+
+    async def _inspect(self) -> tuple[Incarnation, float] | None:
+        try:
+            async with within(self._connection.clock, _ATTEMPT):
+                return await inspect_at(self._connection, self.name)
+        except TimeoutError:
+            raise LogUnavailable(f"JetStream did not tell of it within {_ATTEMPT:g} s.") from None  # noqa: EM102, TRY003 - one line
 
     async def _take(self, message: Message, now: float) -> None:
         try:

@@ -69,10 +69,10 @@ class Progress:
             self._waiters.pop(waiter, None)
 
     def learn(self, due: int | None) -> None:
-        """Learn up to where the stream was when it was last taken up; None while it is not followed, and nobody knows."""
+        """Learn up to where the stream was when it was last looked at; None while it is not followed, and nobody knows."""
+        self.times += due is not None and self._due is None
         self._due = due
         if due is not None:
-            self.times += 1
             for waiter, seq in self._waiters.items():
                 if seq == _NEVER and not waiter.done():
                     waiter.set_result(None)

@@ -132,14 +132,20 @@ class Remembering:
 
     def whole(self) -> bool:
         """Tell whether a key that is not known was not used before, as far as JetStream may have forgotten it."""
-        progress = self._following.progress
-        if progress.times != self._times:
-            self._times = progress.times
+        self._compare()
+        return not (self._following.progress.behind or self._journal.doubtful)
+
+    def _compare(self) -> None:
+        """Doubt, where the stream was taken up since the others' keys were last read for that."""
+        if (times := self._following.progress.times) != self._times:
+            self._times = times
             self._journal.doubt()
-        return not (progress.behind or self._journal.doubtful)
 
     async def settle(self, events: int = 0, size: int = 0) -> None:
-        """Wait until it is so, with so many events of so many bytes together. Raises ``LogUnavailable`` or ``OverCapacity``."""
+        """Wait until it was so of all that had come by now, with so many events of so many bytes together.
+
+        Not until it is so: a node that is overtaken all the time would wait for ever. Raises ``LogUnavailable`` or ``OverCapacity``.
+        """
         if not self._connection.connected:
             raise LogUnavailable(f"The event log cannot be reached ({self._connection.fault}). Try again shortly.")  # noqa: EM102, TRY003
         if self._waiting and (self._waiting + events > self._most or self._waiting_bytes + size > self._most_bytes):
@@ -148,9 +154,13 @@ class Remembering:
         self._waiting_bytes += size
         try:
             async with within(self._clock, self._timeout):
-                while not self.whole():
+                while True:
                     await self._following.caught_up()
+                    self._compare()
                     await self._journal.current()
+                    progress = self._following.progress
+                    if not progress.behind and progress.times == self._times:
+                        break
         except TimeoutError:
             msg = f"This node did not learn within {self._timeout:g} s which idempotency keys were used. Try again shortly."
             raise LogUnavailable(msg, retry_after=1) from None

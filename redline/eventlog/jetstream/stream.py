@@ -37,6 +37,8 @@ _NO_SUCH_STREAM: Final = 10059
 _NAME_IN_USE: Final = 10058
 _NO_PEERS: Final = 10005
 _REPLICAS_ALONE: Final = 10074
+_TOO_MANY_STREAMS: Final = 10027
+_NEEDS_BYTES: Final = 10113
 _UNAVAILABLE: Final = 500
 _HOPELESS: Final = {10028, 10047, _REPLICAS_ALONE}
 """Refusals that no waiting mends, though their code says so: not enough memory or disk for the stream, more replicas than servers."""
@@ -189,6 +191,10 @@ def _way_out(error: ApiError) -> str:
         return "set the option replicas to no more than the servers that the cluster has, all of them with JetStream"
     if "storage" in str(error) or "store" in str(error) or "resources" in str(error):
         return "give JetStream more room (max_file_store, the account's limits), or set history.total_bytes lower"
+    if error.err_code == _TOO_MANY_STREAMS:
+        return "let the account have two (max_streams): one of events, one of their keys"
+    if error.err_code == _NEEDS_BYTES:
+        return "lift that limit of the account (max_bytes_required): a stream of keys that is cut by bytes would forget some early"
     if "overlap" in str(error):
         return "name a stream (option stream) whose subjects no other stream has"
     return "see the server's log"

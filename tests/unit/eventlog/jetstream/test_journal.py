@@ -10,7 +10,7 @@ import pytest
 
 from redline.clock import SystemClock
 from redline.errors import LogUnavailable
-from redline.eventlog.jetstream import entries, journal
+from redline.eventlog.jetstream import entries, journal, keystream
 from redline.eventlog.jetstream import wire as protocol
 from redline.eventlog.jetstream.journal import Journal
 from redline.eventlog.jetstream.keys import Keys, Use
@@ -18,11 +18,13 @@ from redline.eventlog.jetstream.keystream import MARGIN, KeyStream
 from redline.eventlog.jetstream.subjects import keys_of
 from redline.eventlog.retention import Retention
 from redline.metrics import Metrics
-from tests.unit.eventlog.jetstream.kit import wired
+from redline.testing.clock import ManualClock
+from tests.unit.eventlog.jetstream.kit import turns, wired
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from redline.clock import Clock
     from tests.unit.eventlog.jetstream.kit import Wired
 
 WINDOW = 64.0
@@ -38,11 +40,11 @@ def uses(count: int, start: int = 1) -> list[Use]:
 class Kept:
     """One node's keys, and its journal on a stream of events that has one."""
 
-    def __init__(self, wire: Wired) -> None:
+    def __init__(self, wire: Wired, clock: Clock) -> None:
         self.name = keys_of(wire.options.stream)
         self.metrics = Metrics()
-        self.keys = Keys(1 << 30, SystemClock())
-        self.journal = Journal(wire.connection, wire.options, self.keys, wire.history, SystemClock(), self.metrics)
+        self.keys = Keys(1 << 30, clock)
+        self.journal = Journal(wire.connection, wire.options, self.keys, wire.history, clock, self.metrics)
         self.wire = wire
 
     @property
@@ -76,9 +78,9 @@ async def until(what: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def begun(wire: Wired) -> AsyncIterator[Kept]:
+async def begun(wire: Wired, clock: Clock | None = None) -> AsyncIterator[Kept]:
     """Begin with what the stream of keys has."""
-    kept = Kept(wire)
+    kept = Kept(wire, clock or SystemClock())
     await kept.journal.begin(wire.stream)
     try:
         yield kept
@@ -260,7 +262,66 @@ async def test_where_it_cannot_be_had_the_stream_is_named(wire: Wired, monkeypat
         msg = "The event log did not answer within 5 s."
         raise LogUnavailable(msg)
 
-    kept = Kept(wire)
+    kept = Kept(wire, SystemClock())
     monkeypatch.setattr(kept.stream, "find", silent)
     with pytest.raises(LogUnavailable, match=rf"The stream {kept.name}, where idempotency keys are, cannot be used: .* within 5 s"):
         await kept.journal.begin(wire.stream)
+
+
+async def test_what_comes_while_it_writes_is_gathered_too(wire: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    async with begun(wire, clock) as one:
+        wrote: list[int] = []
+        room = asyncio.Event()
+
+        async def write(used: Sequence[tuple[Use, float]]) -> None:
+            wrote.append(len(used))
+            await room.wait()
+
+        monkeypatch.setattr(one.stream, "write", write)
+        one.use(uses(2))
+        clock.advance(journal.GATHER)
+        await until(lambda: wrote)
+        one.use(uses(1, 3))
+        room.set()
+        await until(lambda: one.metric("redline_log_keys_unwritten") == 1)
+        await turns()
+        one.use(uses(4, 4))
+        clock.advance(journal.GATHER)
+        await one.written()
+        assert wrote == [2, 5]
+
+
+async def test_who_comes_back_does_not_wait_for_the_next_attempt(wire: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with begun(wire, ManualClock()) as one:
+        read, failed = one.stream.read, asyncio.Event()
+
+        async def away() -> bool:
+            failed.set()
+            msg = "for a test"
+            raise LogUnavailable(msg)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(one.stream, "read", away)
+            one.journal.doubt()
+            await failed.wait()
+            await turns()
+        assert one.stream.read == read
+        client = wire.connection._client  # noqa: SLF001 - which is to end
+        assert client is not None
+        client.end("for a test")
+        async with asyncio.timeout(30):
+            await one.journal.current()
+
+
+async def test_a_question_that_is_never_answered_is_given_up_soon(wire: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that was asked while a leader was elected: who publishes waits for the next one."""
+    async with begun(wire) as one:
+
+        async def silent(*_: object) -> object:
+            return await asyncio.Event().wait()
+
+        monkeypatch.setattr(keystream, "_ATTEMPT", 0.0)
+        monkeypatch.setattr(keystream, "inspect_at", silent)
+        with pytest.raises(LogUnavailable, match="did not tell"):
+            await one.stream.read()

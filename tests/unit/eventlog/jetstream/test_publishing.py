@@ -109,19 +109,19 @@ async def test_of_a_burst_of_acknowledgements_a_part_goes_on_each_turn_so_that_t
     async def publish() -> None:
         done.append((await publishing.publish("S.acme", b"a")).seq)
 
-    tasks = [asyncio.create_task(publish()) for _ in range(100)]
+    tasks = [asyncio.create_task(publish()) for _ in range(400)]
     await turns(2)
-    assert connection.sent == 100
-    connection.acknowledge(1, 100)
+    assert connection.sent == 400
+    connection.acknowledge(1, 400)
     assert publishing.pending == 0
     steps = list[int]()
-    while len(done) < 100:
+    while len(done) < 400:
         before = len(done)
         await asyncio.sleep(0)
         steps.append(len(done) - before)
     await asyncio.gather(*tasks)
-    assert done == list(range(1, 101))
-    assert max(steps) <= 16
+    assert done == list(range(1, 401))
+    assert max(steps) <= 64
     assert len(steps) <= 11  # nobody waits longer than for the parts before his
 
 
