@@ -34,7 +34,7 @@ _FULL: Final = {10002, 10023, 10028, 10047, 10077}
 """NATS's numbers for: the account's, the server's, the memory's, the store's, the stream's room is used up."""
 _TOO_LARGE: Final = 10054
 _IN_PROCESS: Final = 10158
-_TOLD_AT_ONCE: Final = 64
+_TOLD_AT_ONCE: Final = 32
 """How many of those whose events were acknowledged go on in one turn of the loop.
 
 JetStream acknowledges in bursts: what came while it wrote, it writes, and then acknowledges all of it. Were all told at once, their next
