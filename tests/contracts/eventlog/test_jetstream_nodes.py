@@ -182,7 +182,7 @@ async def test_a_node_that_lags_asks_before_it_calls_a_cursor_nobodys(stream: St
 
 
 async def test_a_node_that_does_not_catch_up_refuses_for_now(nats_url: str) -> None:
-    stream = Stream(nats_url, timeout=0.3)
+    stream = Stream(nats_url, timeout=1.5)
     try:
         async with stream.nodes(2) as (one, other):
             with lagging(other):

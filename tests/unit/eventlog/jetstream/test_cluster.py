@@ -152,5 +152,5 @@ async def test_without_a_quorum_nothing_is_acknowledged_and_with_it_all_goes_on(
 
 async def test_more_replicas_than_the_cluster_has_servers(cluster: NatsCluster) -> None:
     with pytest.raises(StartupError, match="no suitable peers for placement; set the option replicas"):
-        async with wired(cluster.url, "replicas=5&timeout=0.5"):
+        async with wired(cluster.url, "replicas=5&timeout=2"):
             pass

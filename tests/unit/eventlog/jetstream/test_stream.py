@@ -149,7 +149,7 @@ async def test_a_store_too_small_for_the_stream(tmp_path: Path) -> None:
 async def test_a_server_without_jetstream(tmp_path: Path) -> None:
     server = NatsServer(tmp_path / "nats", jetstream=False)
     try:
-        async with wired(server.start().url, "timeout=0.5", make=False) as wire:
+        async with wired(server.start().url, "timeout=2", make=False) as wire:
             with pytest.raises(LogUnavailable, match="nobody answers for JetStream"):
                 await ensure(wire.connection, wire.options, KEEP)
     finally:
