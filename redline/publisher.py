@@ -151,9 +151,8 @@ class Publisher:
             details = _rows(kind, error)
             msg = f"The payload does not fit {kind.name}. GET /v1/kinds/{kind.name} has its schema and an example."
             raise InvalidPayload(msg, details=details) from None
-        except (
-            BaseException
-        ) as error:  # also sys.exit and KeyboardInterrupt, which would end the service: a real Ctrl-C is the loop's to see
+        except BaseException as error:
+            # Also sys.exit and KeyboardInterrupt, which would end the service: a real Ctrl-C is the loop's to see.
             _logger.exception("The validator of %s (%s) raised something other than PayloadError.", kind.name, kind.owner)
             raise _plugin_fault(kind) from error
         if type(data) is bytes and len(data) > kind.policy.max_bytes:

@@ -112,6 +112,16 @@ def nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.kill()
 
 
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """Return a nats-server of the test's own, which it may harm."""
+    server = NatsServer(tmp_path / "nats")
+    try:
+        yield server.start()
+    finally:
+        server.kill()
+
+
 def require_tool(name: str) -> str:
     """Return the path of a program that a test needs; where it is missing, skip the test by the program's name.
 

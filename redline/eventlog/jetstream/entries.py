@@ -17,6 +17,8 @@ from redline.eventlog.jetstream.keys import Use
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
+    from redline.eventlog.jetstream.keys import Row
+
 VERSION: Final = 1
 _STREAM_BYTES: Final = 15
 WRITER_BYTES: Final = 8
@@ -33,7 +35,7 @@ def stream_of(key: bytes) -> bytes:
     return blake2b(key, digest_size=_STREAM_BYTES, person=b"redline-keys").digest()
 
 
-def encode(stream: bytes, writer: bytes, entries: Iterable[tuple[tuple[int, int, int, int], float]]) -> bytes:
+def encode(stream: bytes, writer: bytes, entries: Iterable[tuple[Row, float]]) -> bytes:
     """Return a message."""
     pack, rows = _ENTRY.pack, [_HEAD.pack(VERSION, stream, writer)]
     for (key, nonce, org, seq), used in entries:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from redline.clock import Clock
     from redline.eventlog.jetstream.connection import Connection
     from redline.eventlog.jetstream.history import History
-    from redline.eventlog.jetstream.keys import Keys
+    from redline.eventlog.jetstream.keys import Keys, Row
     from redline.eventlog.jetstream.options import JetStreamOptions
     from redline.eventlog.jetstream.stream import Incarnation
     from redline.metrics import Metrics
@@ -49,7 +49,7 @@ class Journal:
         self._clock = clock
         self._overflows = metrics.log_keys_overflows
         self._stream = KeyStream(connection, options, keys, events)
-        self._buffer: deque[tuple[tuple[int, int, int, int], float]] = deque()
+        self._buffer: deque[tuple[Row, float]] = deque()
         self._wanted = self._written = 0  # how often all that is remembered was to be written, and was
         self._stale = False
         self._doubts = self._settled = 0
@@ -99,7 +99,7 @@ class Journal:
 
     # What is written.
 
-    def add(self, use: tuple[int, int, int, int]) -> None:
+    def add(self, use: Row) -> None:
         """Have a key written (as :class:`~redline.eventlog.jetstream.keys.Use` has it) that was used now."""
         buffer = self._buffer
         if not buffer:

@@ -16,8 +16,9 @@ import orjson
 
 from redline.errors import LogUnavailable
 from redline.eventlog.jetstream import entries
+from redline.eventlog.jetstream.configuration import configuration
 from redline.eventlog.jetstream.history import History
-from redline.eventlog.jetstream.stream import configuration, ensure_as, inspect_at
+from redline.eventlog.jetstream.stream import ensure_as, inspect_at
 from redline.eventlog.jetstream.subjects import keys_of
 from redline.eventlog.jetstream.waiting import within
 from redline.eventlog.retention import Retention
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from redline.eventlog.jetstream.connection import Connection
-    from redline.eventlog.jetstream.keys import Keys
+    from redline.eventlog.jetstream.keys import Keys, Row
     from redline.eventlog.jetstream.options import JetStreamOptions
     from redline.eventlog.jetstream.stream import Incarnation
     from redline.eventlog.jetstream.wire import Message
@@ -126,7 +127,7 @@ class KeyStream:
         room = (self._connection.max_payload - _HEADERS - entries.HEAD_BYTES) // entries.ENTRY_BYTES
         return max(1, min(_MOST, room))
 
-    async def write(self, used: Sequence[tuple[tuple[int, int, int, int], float]]) -> None:
+    async def write(self, used: Sequence[tuple[Row, float]]) -> None:
         """Write keys, each with how much of its window is over (seconds); return when the stream has them."""
         if self._connection.waiting > _WAITING_BYTES:
             raise LogUnavailable("NATS takes nothing of what was sent before.")  # noqa: EM101, TRY003 - one line

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from redline.eventlog.jetstream.connection import Connection
     from redline.eventlog.jetstream.following import Following
     from redline.eventlog.jetstream.history import History
+    from redline.eventlog.jetstream.keys import Row
     from redline.eventlog.jetstream.message import Encoded
     from redline.eventlog.jetstream.options import JetStreamOptions
     from redline.eventlog.jetstream.stream import Incarnation
@@ -98,7 +99,7 @@ class Remembering:
             return
         held, orgs = self._keys.held, self._orgs
         oldest = self._clock.time() - self._keys.window - _SKEW
-        uses: list[tuple[int, int, int, int]] = []
+        uses: list[Row] = []
         for seq, subject, data, time, key in keyed:
             if key in held or time < oldest:
                 continue

@@ -7,20 +7,19 @@ once get the same one: the second takes the first one's, with its key.
 
 from __future__ import annotations
 
-import base64
 import logging
-import secrets
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from redline.clock import parse_rfc3339
 from redline.errors import LogUnavailable, StartupError
+from redline.eventlog.jetstream.configuration import NANO, configuration, differences, fault_of, key_of
 from redline.eventlog.jetstream.refusal import NotAllowedError
 from redline.eventlog.jetstream.requests import ApiError
 from redline.eventlog.jetstream.waiting import Backoff, pause
 from redline.eventlog.urls import SETTING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from redline.eventlog.jetstream.connection import Connection
     from redline.eventlog.jetstream.options import JetStreamOptions
@@ -28,11 +27,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-VERSION: Final = "1"
-VERSION_NAME: Final = "redline-version"
-KEY_NAME: Final = "redline-key"
-_KEY_BYTES: Final = 32
-_NANO: Final = 1_000_000_000
 _NO_SUCH_STREAM: Final = 10059
 _NAME_IN_USE: Final = 10058
 _NO_PEERS: Final = 10005
@@ -42,8 +36,6 @@ _NEEDS_BYTES: Final = 10113
 _UNAVAILABLE: Final = 500
 _HOPELESS: Final = {10028, 10047, _REPLICAS_ALONE}
 """Refusals that no waiting mends, though their code says so: not enough memory or disk for the stream, more replicas than servers."""
-_SHORTEST: Final = 0.1
-"""The shortest duplicate window that JetStream takes (seconds)."""
 
 
 class _NoPeersError(StartupError):
@@ -105,8 +97,9 @@ async def _ensure(connection: Connection, wanted: Mapping[str, Any]) -> Incarnat
     if info is None:
         raise LogUnavailable(f"The stream {stream} is gone again. Try again shortly.")  # noqa: EM102, TRY003 - one line
     found = info["config"]
-    _judge(stream, wanted["subjects"], found)
-    for name, is_, would_be in _differences(found, wanted):
+    if (fault := fault_of(found, wanted["subjects"])) is not None:
+        raise StartupError(_line(stream, fault))
+    for name, is_, would_be in differences(found, wanted):
         _logger.warning("The stream %s has %s = %s where the settings say %s; what it has counts.", stream, name, is_, would_be)
     return _incarnation(stream, info)
 
@@ -120,33 +113,9 @@ async def inspect(connection: Connection, name: str) -> Incarnation | None:
 async def inspect_at(connection: Connection, name: str) -> tuple[Incarnation, float] | None:
     """Return the same, with the moment of that by the server's clock (Unix seconds)."""
     info = await _info(connection, name)
-    if info is None or _key(info["config"]) is None:
+    if info is None or key_of(info["config"]) is None:
         return None
     return _incarnation(name, info), parse_rfc3339(str(info["ts"]))
-
-
-def configuration(options: JetStreamOptions, retention: Retention) -> dict[str, object]:
-    """Return the configuration of a new stream, with a new key."""
-    return {
-        "name": options.stream,
-        "subjects": [f"{options.stream}.*"],
-        "retention": "limits",
-        "discard": "old",
-        "max_msgs": -1,
-        "max_msgs_per_subject": retention.events,
-        "max_age": round(retention.seconds * _NANO),
-        "max_bytes": retention.total_bytes,
-        "max_msg_size": -1,
-        "max_consumers": -1,
-        # Not longer than the history: JetStream demands it, and a key outlives no event.
-        "duplicate_window": round(max(_SHORTEST, min(retention.key_seconds, retention.seconds)) * _NANO),
-        "storage": options.storage,
-        "num_replicas": options.replicas,
-        "allow_direct": True,
-        "deny_delete": False,
-        "deny_purge": False,
-        "metadata": {VERSION_NAME: VERSION, KEY_NAME: base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()},
-    }
 
 
 async def _info(connection: Connection, name: str) -> dict[str, Any] | None:
@@ -160,7 +129,7 @@ async def _info(connection: Connection, name: str) -> dict[str, Any] | None:
 
 def _incarnation(name: str, info: Mapping[str, Any]) -> Incarnation:
     config, state = info["config"], info["state"]
-    key = _key(config)
+    key = key_of(config)
     if key is None:
         raise LogUnavailable(f"The stream {name} has no key of Redline's any more.")  # noqa: EM102, TRY003 - one line
     last, messages = int(state["last_seq"]), int(state["messages"])
@@ -168,22 +137,12 @@ def _incarnation(name: str, info: Mapping[str, Any]) -> Incarnation:
         name,
         key,
         int(config.get("max_msgs_per_subject") or -1),
-        config.get("max_age", 0) / _NANO,
-        config.get("duplicate_window", 0) / _NANO,
+        config.get("max_age", 0) / NANO,
+        config.get("duplicate_window", 0) / NANO,
         int(state["first_seq"]) if messages else last + 1,
         last,
         messages,
     )
-
-
-def _key(config: Mapping[str, Any]) -> bytes | None:
-    """Return the key of a stream of ours; None for any other stream."""
-    metadata = config.get("metadata") or {}
-    try:
-        key = base64.b64decode(metadata.get(KEY_NAME, ""), validate=True)
-    except ValueError:
-        return None
-    return key if len(key) == _KEY_BYTES and metadata.get(VERSION_NAME) == VERSION else None
 
 
 def _way_out(error: ApiError) -> str:
@@ -202,56 +161,3 @@ def _way_out(error: ApiError) -> str:
 
 def _line(name: str, what: str) -> str:
     return f"{SETTING}: the stream {name}: {what}"
-
-
-class _Rule(NamedTuple):
-    """A setting that must be so: what it must be, and whether it is."""
-
-    setting: str
-    must_be: str
-    holds: Callable[[Mapping[str, Any]], bool]
-
-
-_RULES: Final = (
-    _Rule("retention", "limits", lambda config: config.get("retention") == "limits"),
-    _Rule("discard", "old", lambda config: config.get("discard") == "old"),
-    _Rule("allow_direct", "true", lambda config: bool(config.get("allow_direct"))),
-    _Rule("no_ack", "false", lambda config: not config.get("no_ack")),
-    _Rule("persist_mode", "default", lambda config: config.get("persist_mode") in {None, "", "default"}),
-    _Rule("allow_msg_counter", "false", lambda config: not config.get("allow_msg_counter")),
-    _Rule("sealed", "false", lambda config: not config.get("sealed")),
-    _Rule("mirror", "absent", lambda config: not config.get("mirror")),
-    _Rule("sources", "absent", lambda config: not config.get("sources")),
-    _Rule("subject_transform", "absent", lambda config: not config.get("subject_transform")),
-    _Rule("republish", "absent", lambda config: not config.get("republish")),
-)
-
-
-def _judge(name: str, subjects: list[str], config: Mapping[str, Any]) -> None:
-    """Raise StartupError for what would break a promise of the log."""
-    rules = (_Rule("subjects", ", ".join(subjects), lambda found: found.get("subjects") == subjects), *_RULES)
-    for rule in rules:
-        if not rule.holds(config):
-            is_ = config.get(rule.setting)
-            way_out = "change it (nats stream edit), or name another stream (option stream)"
-            raise StartupError(_line(name, f"its setting {rule.setting} is {is_!r:.80}, and must be {rule.must_be}; {way_out}"))
-    if _key(config) is None:
-        version = (config.get("metadata") or {}).get(VERSION_NAME)
-        what = f"its metadata {VERSION_NAME} is {version!r:.20}, and must be {VERSION!r} with a {KEY_NAME} of {_KEY_BYTES} bytes"
-        raise StartupError(_line(name, f"{what}: it was not made by this version of Redline; name another stream (option stream)"))
-
-
-def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the bounds that are not as the settings would have them: their name, what they are, what they would be."""
-    rows: list[tuple[str, str, str]] = []
-    for name in ("max_msgs", "max_msgs_per_subject", "max_age", "max_bytes", "duplicate_window", "num_replicas", "storage"):
-        is_, would_be = found.get(name), wanted[name]
-        if is_ != would_be and not (is_ in (None, 0, -1) and would_be in (0, -1)):
-            rows.append((name, _shown(name, is_), _shown(name, would_be)))
-    return rows
-
-
-def _shown(name: str, value: object) -> str:
-    if name in {"max_age", "duplicate_window"} and isinstance(value, int):
-        return f"{value / _NANO:g} s"
-    return str(value)

@@ -20,30 +20,17 @@ from redline.eventlog.jetstream.subjects import keys_of
 from redline.eventlog.retention import Retention
 from redline.testing.eventlogs.kit import ACME, GLOBEX, Following, draft
 from tests.contracts.eventlog.jetstreams import Stream, lagging, log_of, until
-from tests.nats import NatsServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from redline.eventlog.jetstream.publishing import Outgoing
+    from tests.nats import NatsServer
 
 KEEP = Retention(events=3)
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    """Run a server that a test may harm."""
-    made = NatsServer(tmp_path / "nats")
-    try:
-        yield made.start()
-    finally:
-        made.kill()
-
-
-@pytest.fixture
-def stream(server: NatsServer) -> Stream:
-    return Stream(server.url)
+def stream(nats_server: NatsServer) -> Stream:
+    return Stream(nats_server.url)
 
 
 def reconnects(node: Following) -> int:
@@ -83,13 +70,13 @@ async def known(node: Following, first: str, key: str = "k", body: bytes = b"1")
     assert await node.ids() == before
 
 
-async def test_on_each_node_after_its_event_was_evicted_and_nats_restarted(server: NatsServer, stream: Stream) -> None:
+async def test_on_each_node_after_its_event_was_evicted_and_nats_restarted(nats_server: NatsServer, stream: Stream) -> None:
     async with stream.nodes(2, KEEP) as (one, other):
         (first,) = await one.append(draft(b"1", key="k"))
         await evict(other)
         await written(one)
         async with stream.nodes(1, KEEP) as (third,):
-            await restart(server, one, other, third)
+            await restart(nats_server, one, other, third)
             for node in (third, other, one):
                 await known(node, first)
             elsewhere = await third.answer(draft(b"1", key="k", org=GLOBEX))
@@ -99,18 +86,18 @@ async def test_on_each_node_after_its_event_was_evicted_and_nats_restarted(serve
             await known(fourth, first)
 
 
-async def test_after_all_nodes_were_gone_and_nats_killed(server: NatsServer, stream: Stream) -> None:
+async def test_after_all_nodes_were_gone_and_nats_killed(nats_server: NatsServer, stream: Stream) -> None:
     async with stream.nodes(1, KEEP) as (one,):
         firsts = await one.append(*[draft(b"%d" % n, key=f"k{n}") for n in range(500)])
         await evict(one)
-    server.kill()
-    server.start()
+    nats_server.kill()
+    nats_server.start()
     async with stream.nodes(1, KEEP) as (later,):
         for n in range(0, 500, 50):
             await known(later, firsts[n], f"k{n}", b"%d" % n)
 
 
-async def test_what_went_for_the_streams_bytes(server: NatsServer, stream: Stream) -> None:
+async def test_what_went_for_the_streams_bytes(nats_server: NatsServer, stream: Stream) -> None:
     keep = Retention(total_bytes=200_000)
     async with stream.nodes(2, keep) as (one, other):
         (first,) = await one.append(draft(b"1", key="k"))
@@ -119,7 +106,7 @@ async def test_what_went_for_the_streams_bytes(server: NatsServer, stream: Strea
         assert await one.ids() == []
         await written(one)
         async with stream.nodes(1, keep) as (third,):
-            await restart(server, one, other, third)
+            await restart(nats_server, one, other, third)
             for node in (one, other, third):
                 await known(node, first)
 
@@ -133,14 +120,14 @@ async def test_another_body_is_a_conflict_though_its_event_is_gone(stream: Strea
             await known(later, first)
 
 
-async def test_a_node_that_was_overtaken_reads_what_it_missed(server: NatsServer, stream: Stream) -> None:
+async def test_a_node_that_was_overtaken_reads_what_it_missed(nats_server: NatsServer, stream: Stream) -> None:
     async with stream.nodes(2, KEEP) as (one, other):
         with lagging(other) as lag:
             (first,) = await one.append(draft(b"1", key="k"))
             await evict(one)
             await written(one)
             lag.be_overtaken()
-        await restart(server, one, other)
+        await restart(nats_server, one, other)
         await known(other, first)
 
 
@@ -171,7 +158,7 @@ async def test_a_node_that_lags_reads_what_it_cannot_compare(stream: Stream) -> 
             assert await other.answer(draft(b"1", key="k")) == Appended(first, duplicate=True)
 
 
-async def test_a_node_that_comes_back_takes_up_what_it_missed_first(server: NatsServer, stream: Stream) -> None:
+async def test_a_node_that_comes_back_takes_up_what_it_missed_first(nats_server: NatsServer, stream: Stream) -> None:
     """What was appended and evicted while it was away, it cannot have followed."""
     async with stream.nodes(2, KEEP) as (one, other):
         connection = log_of(other)._connection  # noqa: SLF001 - what is to stay away
@@ -182,12 +169,12 @@ async def test_a_node_that_comes_back_takes_up_what_it_missed_first(server: Nats
             return await reach(server)
 
         connection._one_life = wait  # type: ignore[method-assign]  # noqa: SLF001 - as above
-        await restart(server, one)
+        await restart(nats_server, one)
         (first,) = await one.append(draft(b"1", key="k"))
         (second,) = await one.append(draft(b"2", key="l"))
         await evict(one)
         await written(one)
-        await restart(server, one)
+        await restart(nats_server, one)
         away.set()
         await until(lambda: connection.connected)
         assert await other.answer(draft(b"2", key="l")) == Appended(second, duplicate=True), "asked at once"
@@ -195,7 +182,7 @@ async def test_a_node_that_comes_back_takes_up_what_it_missed_first(server: Nats
 
 
 async def test_what_was_written_late_is_read_when_nats_comes_back(
-    server: NatsServer, stream: Stream, monkeypatch: pytest.MonkeyPatch
+    nats_server: NatsServer, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with stream.nodes(1, KEEP) as (one,):
         written_to: Any = log_of(one)._keys._journal._stream  # noqa: SLF001 - what is slow
@@ -212,26 +199,26 @@ async def test_what_was_written_late_is_read_when_nats_comes_back(
             await log_of(third).lookout.close()  # which would read it within a second
             room.set()
             await written(one)
-            await restart(server, one, third)
+            await restart(nats_server, one, third)
             await known(third, first)
 
 
-async def test_what_waits_for_that_has_a_bound(server: NatsServer, stream: Stream) -> None:
+async def test_what_waits_for_that_has_a_bound(nats_server: NatsServer, stream: Stream) -> None:
     stream.options = replace(stream.options, pending=10)
     async with stream.nodes(1, KEEP) as (one,):
         memory = log_of(one)._keys  # noqa: SLF001 - which is to be in doubt for as long as the server stands still
-        server.pause()
+        nats_server.pause()
         memory.on_jump()
         waiting = [asyncio.ensure_future(one.log.append([draft(key=f"{n}/{m}") for m in range(4)])) for n in range(5)]
         await until(lambda: sum(task.done() for task in waiting) == 3)
         refused = [answer for task in waiting if task.done() for answer in task.result()]
         assert [type(answer) for answer in refused] == [OverCapacity] * 12
-        server.resume()
+        nats_server.resume()
         answers = [answer for task in waiting for answer in await task]
         assert sum(isinstance(answer, Appended) for answer in answers) == 8
 
 
-async def test_what_was_followed_is_known_without_the_stream_of_keys(server: NatsServer, stream: Stream) -> None:
+async def test_what_was_followed_is_known_without_the_stream_of_keys(nats_server: NatsServer, stream: Stream) -> None:
     async with stream.nodes(2, KEEP) as (one, other):
         (first,) = await one.append(draft(b"1", key="k"))
         await other.caught_up([first])
@@ -239,14 +226,14 @@ async def test_what_was_followed_is_known_without_the_stream_of_keys(server: Nat
         await written(one)
         async with stream.connected() as connection:
             await connection.requests.api(f"STREAM.PURGE.{keys_of(stream.options.stream)}")
-        await restart(server, one, other)
+        await restart(nats_server, one, other)
         for node in (one, other):
             await known(node, first)
 
 
 @pytest.mark.parametrize("how", ["lost", "cancelled"])
 async def test_an_event_whose_acknowledgement_did_not_come(
-    server: NatsServer, stream: Stream, how: str, monkeypatch: pytest.MonkeyPatch
+    nats_server: NatsServer, stream: Stream, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is in the stream, and its publisher repeats it: by then nobody else may know it any more."""
     async with stream.nodes(1, KEEP) as (one,):
@@ -274,12 +261,12 @@ async def test_an_event_whose_acknowledgement_did_not_come(
         first = one.told[ACME][0].id
         await evict(one)
     async with stream.nodes(1, KEEP) as (later,):
-        await restart(server, later)
+        await restart(nats_server, later)
         await known(later, first)
 
 
 async def test_the_stream_of_keys_deleted_is_made_and_written_anew(
-    server: NatsServer, stream: Stream, caplog: pytest.LogCaptureFixture
+    nats_server: NatsServer, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
     name = keys_of(stream.options.stream)
     async with stream.nodes(2, KEEP) as (one, other):
@@ -295,7 +282,7 @@ async def test_the_stream_of_keys_deleted_is_made_and_written_anew(
         await evict(other)
         await written(one)
         async with stream.nodes(1, KEEP) as (third,):
-            await restart(server, one, other, third)
+            await restart(nats_server, one, other, third)
             for node in (third, other, one):
                 for key, body, first in zip("klm", (b"1", b"2", b"3"), firsts, strict=True):
                     await known(node, first, key, body)
@@ -320,7 +307,7 @@ async def test_keys_of_a_stream_that_was_made_anew_are_its_own(stream: Stream, c
                 assert not answer.duplicate
 
 
-async def test_an_orgs_bound_counts_what_was_used_on_all_nodes(server: NatsServer, stream: Stream) -> None:
+async def test_an_orgs_bound_counts_what_was_used_on_all_nodes(nats_server: NatsServer, stream: Stream) -> None:
     keep = Retention(events=1, keys=3)
     async with stream.nodes(2, keep) as (one, other):
         ids = [
@@ -331,7 +318,7 @@ async def test_an_orgs_bound_counts_what_was_used_on_all_nodes(server: NatsServe
         await one.append(draft())
         await written(one, other)
         async with stream.nodes(1, keep) as (third,):
-            await restart(server, one, other, third)
+            await restart(nats_server, one, other, third)
             for node in (one, other, third):
                 assert isinstance(await node.answer(draft(key="k3")), RateLimited)
                 for n, event_id in enumerate(ids):

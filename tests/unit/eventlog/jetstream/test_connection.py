@@ -23,18 +23,8 @@ from tests.unit.eventlog.jetstream.identities import Authority, operated
 from tests.unit.eventlog.jetstream.kit import Changes, options_of, turns, wired
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    """Return a server that a test may harm."""
-    server = NatsServer(tmp_path / "nats")
-    try:
-        yield server.start()
-    finally:
-        server.kill()
 
 
 def guarded(folder: Path, *lines: str) -> NatsServer:
@@ -72,25 +62,25 @@ async def refused(url: str, query: str = "timeout=1") -> str:
     return message
 
 
-async def test_it_comes_back_by_itself_and_counts_it(server: NatsServer) -> None:
-    async with wired(server.url, make=False) as wire:
+async def test_it_comes_back_by_itself_and_counts_it(nats_server: NatsServer) -> None:
+    async with wired(nats_server.url, make=False) as wire:
         assert wire.connection.fault is None
         for times in (1, 2):
-            server.kill()
+            nats_server.kill()
             await wire.changes.until(connected=False)
             assert "NATS is not connected" in str(wire.connection.fault)
-            server.start()
+            nats_server.start()
             await wire.changes.until(connected=True)
             assert wire.connection.fault is None
             assert wire.connection.reconnects == times
 
 
-async def test_between_lives_nothing_is_sent_and_what_waited_is_over(server: NatsServer) -> None:
-    async with wired(server.url, clock=ManualClock(), make=False) as wire:
-        server.pause()
+async def test_between_lives_nothing_is_sent_and_what_waited_is_over(nats_server: NatsServer) -> None:
+    async with wired(nats_server.url, clock=ManualClock(), make=False) as wire:
+        nats_server.pause()
         asked = asyncio.ensure_future(wire.connection.requests.api("INFO"))
         await turns()
-        server.kill()
+        nats_server.kill()
         with pytest.raises(LogUnavailable, match="was lost"):
             await asked
         await wire.changes.until(connected=False)
@@ -130,16 +120,16 @@ async def test_a_server_that_is_too_old() -> None:
         assert "the server is nats-server 2.10.29; Redline needs 2.11 or newer" in await refused(url)
 
 
-async def test_another_server_is_tried_where_one_is_away(server: NatsServer) -> None:
+async def test_another_server_is_tried_where_one_is_away(nats_server: NatsServer) -> None:
     servers = ",".join(f"127.0.0.1:{port}" for port in free_ports(3))
-    async with wired(f"nats://{servers},{server.address}", make=False) as wire:
-        assert wire.connection.peer == server.name
+    async with wired(f"nats://{servers},{nats_server.address}", make=False) as wire:
+        assert wire.connection.peer == nats_server.name
 
 
-async def test_closed_at_any_moment(server: NatsServer) -> None:
+async def test_closed_at_any_moment(nats_server: NatsServer) -> None:
     before = asyncio.all_tasks()
     for moment in range(40):
-        connection = Connection(options_of(server.url), SystemClock())
+        connection = Connection(options_of(nats_server.url), SystemClock())
         starting = asyncio.ensure_future(connection.start())
         await turns(moment)
         await connection.close()
@@ -150,9 +140,9 @@ async def test_closed_at_any_moment(server: NatsServer) -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_a_start_that_is_cancelled_leaves_nothing(server: NatsServer) -> None:
-    server.pause()  # the kernel takes the connection, and nobody answers
-    connection = Connection(options_of(server.url), SystemClock())
+async def test_a_start_that_is_cancelled_leaves_nothing(nats_server: NatsServer) -> None:
+    nats_server.pause()  # the kernel takes the connection, and nobody answers
+    connection = Connection(options_of(nats_server.url), SystemClock())
     before = asyncio.all_tasks()
     starting = asyncio.ensure_future(connection.start())
     await turns(50)
@@ -162,9 +152,9 @@ async def test_a_start_that_is_cancelled_leaves_nothing(server: NatsServer) -> N
     assert asyncio.all_tasks() == before
 
 
-async def test_closed_while_the_server_stands_still(server: NatsServer) -> None:
-    async with wired(server.url, make=False) as wire:
-        server.pause()
+async def test_closed_while_the_server_stands_still(nats_server: NatsServer) -> None:
+    async with wired(nats_server.url, make=False) as wire:
+        nats_server.pause()
         wire.connection.send(b"PUB x 32000000\r\n" + b"x" * 32_000_000 + b"\r\n")
         await turns()
         assert wire.connection.waiting > 0
@@ -225,7 +215,7 @@ async def test_a_file_of_credentials(tmp_path: Path, caplog: pytest.LogCaptureFi
 
 
 @pytest.mark.parametrize("damage", ["absent", "empty", "no seed", "another seed", "no text"])
-async def test_a_file_that_is_none_of_credentials(tmp_path: Path, server: NatsServer, damage: str) -> None:
+async def test_a_file_that_is_none_of_credentials(tmp_path: Path, nats_server: NatsServer, damage: str) -> None:
     good = operated().creds
     path = tmp_path / "a.creds"
     seed = good.split("SEED-----\n")[1].split("\n")[0]
@@ -233,7 +223,7 @@ async def test_a_file_that_is_none_of_credentials(tmp_path: Path, server: NatsSe
     contents["another seed"] = good.replace(seed, seed[:-8] + "AAAAAAAA").encode()
     if damage != "absent":
         path.write_bytes(contents[damage])
-    message = await refused(server.url, f"creds={path}")
+    message = await refused(nats_server.url, f"creds={path}")
     assert f"its option creds names {path}, which" in message
     assert seed[5:] not in message
 
@@ -253,8 +243,8 @@ async def test_tls_with_an_authority_and_a_certificate_of_ones_own(tmp_path: Pat
         server.kill()
 
 
-async def test_tls_that_is_demanded_and_not_offered_sends_no_credential(server: NatsServer, tmp_path: Path) -> None:
-    assert "speaks no TLS" in await refused(server.url, f"tls_ca={Authority(tmp_path / 'ca').ca}")
+async def test_tls_that_is_demanded_and_not_offered_sends_no_credential(nats_server: NatsServer, tmp_path: Path) -> None:
+    assert "speaks no TLS" in await refused(nats_server.url, f"tls_ca={Authority(tmp_path / 'ca').ca}")
     info = b'INFO {"server_id":"x","version":"2.15.0","max_payload":1000,"headers":true,"auth_required":true}\r\n'
     async with pretending(info) as (url, heard):
         assert "no credential was sent" in await refused(url.replace("//", "//me:canary@"), "tls=true")
@@ -262,9 +252,9 @@ async def test_tls_that_is_demanded_and_not_offered_sends_no_credential(server: 
 
 
 @pytest.mark.parametrize("option", ["tls_ca", "tls_cert"])
-async def test_a_tls_file_that_cannot_be_used_is_named(server: NatsServer, tmp_path: Path, option: str) -> None:
+async def test_a_tls_file_that_cannot_be_used_is_named(nats_server: NatsServer, tmp_path: Path, option: str) -> None:
     query = f"tls_ca={tmp_path}/none" if option == "tls_ca" else f"tls_cert={tmp_path}/none&tls_key={tmp_path}/none"
-    message = await refused(server.url, query)
+    message = await refused(nats_server.url, query)
     assert option in message
     assert f"{tmp_path}/none" in message
     assert "No such file" in message
@@ -295,16 +285,16 @@ async def test_a_refusal_of_one_command_does_not_cost_the_connection(tmp_path: P
         server.kill()
 
 
-async def test_the_next_attempt_is_by_the_clock(server: NatsServer) -> None:
+async def test_the_next_attempt_is_by_the_clock(nats_server: NatsServer) -> None:
     clock = ManualClock()
-    options = options_of(server.url)
+    options = options_of(nats_server.url)
     connection = Connection(options, clock, random.Random(1))
     changes = Changes(connection)
     await connection.start()
     try:
-        server.kill()
+        nats_server.kill()
         await changes.until(connected=False)
-        server.start()
+        nats_server.start()
         await turns(200)
         assert not connection.connected
         clock.advance(0.05)

@@ -16,20 +16,10 @@ from tests.nats import NatsServer
 from tests.unit.eventlog.jetstream.kit import Wired, turns, wired
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from redline.eventlog.jetstream.wire import Message
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    """Return a server that a test may harm."""
-    server = NatsServer(tmp_path / "nats")
-    try:
-        yield server.start()
-    finally:
-        server.kill()
 
 
 async def test_it_begins_after_a_sequence_and_hands_on_everything_from_there(nats_url: str) -> None:
@@ -113,16 +103,16 @@ async def test_waits_end_in_the_order_of_what_they_wait_for(nats_url: str) -> No
             await waits[3]
 
 
-async def test_it_goes_on_where_it_was_after_a_restart_of_the_server(server: NatsServer) -> None:
-    async with wired(server.url) as wire:
+async def test_it_goes_on_where_it_was_after_a_restart_of_the_server(nats_server: NatsServer) -> None:
+    async with wired(nats_server.url) as wire:
         await wire.follow()
         await wire.publish(b"1", b"2")
         await wire.following.reached(2)
         for number in (3, 4):
-            server.kill()
+            nats_server.kill()
             await wire.changes.until(connected=False)
             assert wire.following.fault is not None
-            server.start()
+            nats_server.start()
             await wire.changes.until(connected=True)
             await wire.publish(b"%d" % number)
             await wire.following.reached(number)
@@ -130,14 +120,14 @@ async def test_it_goes_on_where_it_was_after_a_restart_of_the_server(server: Nat
         assert wire.heard.losses == 0
 
 
-async def test_a_server_that_stood_still_is_taken_up_again(server: NatsServer) -> None:
-    async with wired(server.url) as wire, wired(server.url) as other:
+async def test_a_server_that_stood_still_is_taken_up_again(nats_server: NatsServer) -> None:
+    async with wired(nats_server.url) as wire, wired(nats_server.url) as other:
         await wire.follow()
         await wire.publish(b"1")
         await wire.following.reached(1)
-        server.pause()
+        nats_server.pause()
         await wire.changes.until(connected=False)
-        server.resume()
+        nats_server.resume()
         await other.changes.until(connected=True)
         await wire.changes.until(connected=True)
         await wire.publish(b"2")
@@ -179,11 +169,11 @@ async def test_closed_it_leaves_no_consumer_behind(nats_url: str) -> None:
             await wire.following.reached(1)
 
 
-async def test_silence_is_noticed_on_the_clock(server: NatsServer) -> None:
+async def test_silence_is_noticed_on_the_clock(nats_server: NatsServer) -> None:
     clock = ManualClock()
-    async with wired(server.url, clock=clock) as wire:
+    async with wired(nats_server.url, clock=clock) as wire:
         await wire.follow()
-        server.pause()
+        nats_server.pause()
         await turns()
         clock.advance(2.9)
         assert wire.following.fault is None
@@ -191,7 +181,7 @@ async def test_silence_is_noticed_on_the_clock(server: NatsServer) -> None:
         assert "nothing was heard" in str(wire.following.fault)
         await turns()
         assert wire.following.fault is not None
-        server.kill()
+        nats_server.kill()
 
 
 async def test_a_deleted_stream_is_lost(nats_url: str) -> None:
@@ -230,12 +220,12 @@ async def test_a_stream_that_lost_what_was_followed_is_lost(nats_url: str) -> No
 
 
 @pytest.mark.parametrize("told", [True, False])
-async def test_a_backup_that_was_brought_back_is_lost_though_it_has_grown(server: NatsServer, tmp_path: Path, *, told: bool) -> None:
+async def test_a_backup_that_was_brought_back_is_lost_though_it_has_grown(nats_server: NatsServer, tmp_path: Path, *, told: bool) -> None:
     """It has the key of the stream that was followed, and more messages: but others."""
     backup = NatsServer(tmp_path / "backup").start()
-    back = NatsServer(tmp_path / "backup", port=server.port)
+    back = NatsServer(tmp_path / "backup", port=nats_server.port)
     try:
-        async with wired(server.url) as wire:
+        async with wired(nats_server.url) as wire:
             await wire.publish(b"1", b"2")
             await wire.follow(after=1 if told else 2)
             await wire.following.reached(2)
@@ -245,7 +235,7 @@ async def test_a_backup_that_was_brought_back_is_lost_though_it_has_grown(server
                 for payload in (b"1", b"other 2", b"other 3"):
                     await other.publishing.publish(wire.subject(), payload)
             backup.stop()
-            server.kill()
+            nats_server.kill()
             await wire.changes.until(connected=False)
             back.start()
             await wire.heard.until(lambda heard: heard.losses == 1)
@@ -255,10 +245,10 @@ async def test_a_backup_that_was_brought_back_is_lost_though_it_has_grown(server
         back.kill()
 
 
-async def test_without_nats_it_does_not_begin(server: NatsServer) -> None:
+async def test_without_nats_it_does_not_begin(nats_server: NatsServer) -> None:
     clock = ManualClock()
-    async with wired(server.url, clock=clock) as wire:
-        server.kill()
+    async with wired(nats_server.url, clock=clock) as wire:
+        nats_server.kill()
         await wire.changes.until(connected=False)
         begin = asyncio.ensure_future(wire.follow())
         await turns()
@@ -268,9 +258,9 @@ async def test_without_nats_it_does_not_begin(server: NatsServer) -> None:
         assert wire.following.fault == "the stream is not followed"
 
 
-async def test_a_listener_that_is_slow_is_waited_for_and_misses_nothing(server: NatsServer) -> None:
+async def test_a_listener_that_is_slow_is_waited_for_and_misses_nothing(nats_server: NatsServer) -> None:
     clock = SystemClock()
-    async with wired(server.url, retention=Retention(events=100_000), clock=clock) as wire:
+    async with wired(nats_server.url, retention=Retention(events=100_000), clock=clock) as wire:
 
         def dawdle(messages: Sequence[Message]) -> None:
             until = clock.monotonic() + 0.0005 * len(messages)
@@ -285,7 +275,7 @@ async def test_a_listener_that_is_slow_is_waited_for_and_misses_nothing(server: 
         await wire.following.reached(3000)
         assert wire.heard.data == sent
         assert wire.following.consumers == 1
-        assert "Slow Consumer" not in server.log
+        assert "Slow Consumer" not in nats_server.log
 
 
 async def test_a_listener_that_fails_costs_nothing_of_what_follows(nats_url: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from redline.clock import SystemClock
 from redline.errors import StartupError
+from redline.eventlog.jetstream.configuration import configuration
 from redline.eventlog.jetstream.log import JetStreamLog
 from redline.eventlog.jetstream.making import TooManyConsumersError, make_consumer
-from redline.eventlog.jetstream.stream import configuration
 from redline.eventlog.retention import Retention
 from redline.metrics import Metrics
 from redline.testing import ManualClock, serving

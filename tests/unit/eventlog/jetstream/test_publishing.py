@@ -16,22 +16,12 @@ from tests.nats import NatsServer
 from tests.unit.eventlog.jetstream.kit import acknowledged, options_of, turns, wired
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from redline.eventlog.jetstream.client import Handler
     from redline.eventlog.jetstream.connection import Connection
     from redline.eventlog.jetstream.refusal import Refusal
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    """Return a server that a test may harm."""
-    server = NatsServer(tmp_path / "nats")
-    try:
-        yield server.start()
-    finally:
-        server.kill()
 
 
 async def test_an_acknowledgement_has_the_sequence(nats_url: str) -> None:
@@ -174,10 +164,10 @@ async def test_a_store_that_is_full_is_over_capacity(tmp_path: Path) -> None:
         server.kill()
 
 
-async def test_a_server_that_stands_still_is_given_up_at_the_deadline(server: NatsServer) -> None:
+async def test_a_server_that_stands_still_is_given_up_at_the_deadline(nats_server: NatsServer) -> None:
     clock = ManualClock()
-    async with wired(server.url, clock=clock) as wire:
-        server.pause()
+    async with wired(nats_server.url, clock=clock) as wire:
+        nats_server.pause()
         answer = asyncio.ensure_future(wire.publishing.publish(wire.subject(), b"a"))
         await turns()
         assert wire.publishing.pending == 1
@@ -188,30 +178,30 @@ async def test_a_server_that_stands_still_is_given_up_at_the_deadline(server: Na
         with pytest.raises(LogUnavailable, match="within 5 s; it may have been appended"):
             await answer
         assert wire.publishing.pending == 0
-        server.resume()
+        nats_server.resume()
 
 
-async def test_what_awaits_its_acknowledgement_is_bounded_in_number(server: NatsServer) -> None:
+async def test_what_awaits_its_acknowledgement_is_bounded_in_number(nats_server: NatsServer) -> None:
     clock = ManualClock()
-    async with wired(server.url, "pending=3", clock=clock) as wire:
-        server.pause()
+    async with wired(nats_server.url, "pending=3", clock=clock) as wire:
+        nats_server.pause()
         outgoing = [Outgoing(wire.subject(), b"%d" % number) for number in range(5)]
         answers = asyncio.ensure_future(wire.publishing.publish_all(outgoing))
         await turns()
         with pytest.raises(OverCapacity) as caught:
             await wire.publishing.publish(wire.subject(), b"a")
         assert caught.value.retry_after == 1
-        server.resume()
+        nats_server.resume()
         done = await answers
         assert [acknowledged(answer).seq for answer in done[:3]] == [1, 2, 3]
         assert all(isinstance(answer, OverCapacity) for answer in done[3:])
         assert await wire.publishing.publish(wire.subject(), b"a") == Ack(4, duplicate=False)
 
 
-async def test_what_was_given_up_counts_as_long_as_it_stands_before_the_socket(server: NatsServer) -> None:
+async def test_what_was_given_up_counts_as_long_as_it_stands_before_the_socket(nats_server: NatsServer) -> None:
     clock = ManualClock()
-    async with wired(server.url, "pending_bytes=8000000", clock=clock) as wire:
-        server.pause()
+    async with wired(nats_server.url, "pending_bytes=8000000", clock=clock) as wire:
+        nats_server.pause()
         refused = 0
         for _ in range(60):  # a socket's own buffers take some megabytes
             answer = asyncio.ensure_future(wire.publishing.publish(wire.subject(), b"x" * 500_000))
@@ -223,12 +213,12 @@ async def test_what_was_given_up_counts_as_long_as_it_stands_before_the_socket(s
         assert refused > 10
         assert wire.connection.waiting <= 8_000_000 + 1000 * 60
         assert wire.publishing.pending == 0
-        server.kill()
+        nats_server.kill()
 
 
-async def test_cancelled_it_leaves_nothing_behind(server: NatsServer) -> None:
-    async with wired(server.url, clock=ManualClock()) as wire:
-        server.pause()
+async def test_cancelled_it_leaves_nothing_behind(nats_server: NatsServer) -> None:
+    async with wired(nats_server.url, clock=ManualClock()) as wire:
+        nats_server.pause()
         answer = asyncio.ensure_future(wire.publishing.publish_all([Outgoing(wire.subject(), b"a")] * 4))
         other = asyncio.ensure_future(wire.publishing.publish(wire.subject(), b"b"))
         await turns()
@@ -236,31 +226,31 @@ async def test_cancelled_it_leaves_nothing_behind(server: NatsServer) -> None:
         with pytest.raises(asyncio.CancelledError):
             await answer
         assert wire.publishing.pending == 1
-        server.resume()
+        nats_server.resume()
         assert (await other).seq == 5  # the first four were on their way
         assert wire.publishing.pending == 0
 
 
-async def test_disconnected_nothing_is_sent_nor_kept_for_later(server: NatsServer) -> None:
-    async with wired(server.url) as wire:
+async def test_disconnected_nothing_is_sent_nor_kept_for_later(nats_server: NatsServer) -> None:
+    async with wired(nats_server.url) as wire:
         await wire.publish(b"before")
-        server.kill()
+        nats_server.kill()
         await wire.changes.until(connected=False)
         with pytest.raises(LogUnavailable, match="cannot be reached"):
             await wire.publishing.publish(wire.subject(), b"meanwhile")
-        server.start()
+        nats_server.start()
         await wire.changes.until(connected=True)
         await wire.publish(b"after")
         page = await wire.history.page(wire.subject(), 1, 10, 1000)
         assert [message.data for message in page] == [b"before", b"after"]
 
 
-async def test_an_acknowledgement_that_a_lost_connection_took_along_is_given_up_at_once(server: NatsServer) -> None:
-    async with wired(server.url, clock=ManualClock()) as wire:
-        server.pause()
+async def test_an_acknowledgement_that_a_lost_connection_took_along_is_given_up_at_once(nats_server: NatsServer) -> None:
+    async with wired(nats_server.url, clock=ManualClock()) as wire:
+        nats_server.pause()
         answers = [asyncio.ensure_future(wire.publishing.publish(wire.subject(), b"a")) for _ in range(3)]
         await turns()
-        server.kill()
+        nats_server.kill()
         for answer in answers:
             with pytest.raises(LogUnavailable, match="connection to the event log was lost"):
                 await answer
