@@ -54,6 +54,13 @@ async def redline(pages: Pages) -> AsyncIterator[RunningService]:
 
 
 @pytest.fixture
+async def patient(pages: Pages) -> AsyncIterator[RunningService]:
+    """Run one whose pages are as patient as in life: for a test that holds them to one stream, and a machine that stands still for a second."""
+    async with serving({"cors": {"origins": [pages.origin]}}) as service:
+        yield service
+
+
+@pytest.fixture
 async def tabs(chromium: Browser, pages: Pages) -> AsyncIterator[Tabs]:
     """Open tabs of one browser profile, each with a stream of its own or a shared one."""
     context = await chromium.new_context()
