@@ -55,7 +55,7 @@ async def redline(pages: Pages) -> AsyncIterator[RunningService]:
 
 @pytest.fixture
 async def patient(pages: Pages) -> AsyncIterator[RunningService]:
-    """Run one whose pages are as patient as in life: for a test that holds them to one stream, and a machine that stands still for a second."""
+    """Run one whose pages are as patient as in life: for tests that hold them to one stream, on a machine that may stand still."""
     async with serving({"cors": {"origins": [pages.origin]}}) as service:
         yield service
 
