@@ -8,6 +8,7 @@ from redline.auth.key_files import LoadedKeys, load_key_file, parse_jwks, parse_
 from redline.auth.keys import ALGORITHMS, Key, KeyRing, check_algorithms, secret_key
 from redline.auth.minting import inspect_token, mint_token
 from redline.auth.principal import ADMIN, EVENTS_PUBLISH, STREAM_READ, Principal
+from redline.auth.tickets import Ticket, Tickets
 from redline.auth.tokens import TokenRules, TokenVerifier, UnknownKey
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "KeyRing",
     "LoadedKeys",
     "Principal",
+    "Ticket",
+    "Tickets",
     "TokenRules",
     "TokenVerifier",
     "UnknownKey",

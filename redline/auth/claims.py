@@ -42,11 +42,11 @@ class Claims:
 
         Raises :class:`~redline.errors.Unauthenticated`. Compares no time: ``exp`` becomes the principal's end, whenever that is.
         """
-        expires = _moment(claims, "exp")
+        expires = moment(claims, "exp")
         if expires is None:
             _refuse("exp", "is missing", "a time, in seconds since 1970: a token without an end is not accepted")
-        start = _moment(claims, "nbf")
-        _moment(claims, "iat")
+        start = moment(claims, "nbf")
+        moment(claims, "iat")
         self._check_origin(claims)
         principal = Principal(
             org=self._read_org(claims),
@@ -83,8 +83,11 @@ def _refuse(claim: str, problem: str, takes: str) -> NoReturn:
     raise Unauthenticated(msg)
 
 
-def _moment(claims: Mapping[str, object], name: str) -> float | None:
-    """Return a NumericDate (RFC 7519 §2), held within 1970 and 9999 so that it can be compared, stored and written; None where absent."""
+def moment(claims: Mapping[str, object], name: str) -> float | None:
+    """Return a NumericDate (RFC 7519 §2), held within 1970 and 9999 so that it can be compared, stored and written; None where absent.
+
+    Raises :class:`~redline.errors.Unauthenticated` for what is no number.
+    """
     if name not in claims:
         return None
     value = claims[name]

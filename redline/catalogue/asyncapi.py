@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from redline.catalogue.control import CONTROL_EVENTS, CURSOR
 from redline.catalogue.describe import encoded
 from redline.catalogue.events import envelope_name, example_envelope, publish_name, reference, schemas
-from redline.catalogue.parameters import PUBLISH_QUERY, STREAM_QUERY
+from redline.catalogue.parameters import PUBLISH_QUERY, STREAM_CREDENTIALS, STREAM_QUERY
 from redline.catalogue.schema import misleads
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def asyncapi(kinds: KindRegistry, version: str) -> bytes:
                 "channel": {"$ref": "#/channels/stream"},
                 "title": "Open a stream",
                 "description": "Scope stream:read. It resumes after Last-Event-ID.",
-                "security": [{"$ref": "#/components/securitySchemes/token"}, {"$ref": "#/components/securitySchemes/bearer"}],
+                "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in (*STREAM_CREDENTIALS, "bearer")],
                 "bindings": {"http": {"method": "GET", "query": _query(STREAM_QUERY), "bindingVersion": _BINDING}},
                 "messages": [{"$ref": f"#/channels/stream/messages/{name}"} for name in sent],
             },
@@ -81,11 +81,9 @@ def asyncapi(kinds: KindRegistry, version: str) -> bytes:
             "messages": sent | received,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A signed token."},
-                "token": {
-                    "type": "httpApiKey",
-                    "in": "query",
-                    "name": "token",
-                    "description": "A signed token, where no header can be sent (a browser's EventSource).",
+                **{
+                    name: {"type": "httpApiKey", "in": "query", "name": name, "description": description}
+                    for name, description in STREAM_CREDENTIALS.items()
                 },
             },
         },

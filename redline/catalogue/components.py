@@ -58,6 +58,11 @@ def own_schemas() -> dict[str, Any]:
         "Results": closed(
             results={"type": "array", "items": {"anyOf": [reference("Published"), reference("Valid"), reference("Refused")]}}
         ),
+        "Ticket": closed(
+            ticket={"type": "string", "description": "Goes into ?ticket= of the stream as it is."},
+            expiresAt={"type": "string", "format": "date-time", "description": "From when on it opens no stream any more."},
+            url={"type": "string", "format": "uri-reference", "description": "The stream's path on this host, with the ticket in it."},
+        ),
         "Valid": closed(valid={"const": True}),
     }
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redline.catalogue.components import TEXT, closed, error_responses, own_schemas
 from redline.catalogue.events import EXAMPLE_ID, envelope_name, publish_name, reference, schemas
-from redline.catalogue.parameters import PUBLISH_QUERY, STREAM_QUERY
+from redline.catalogue.parameters import PUBLISH_QUERY, STREAM_CREDENTIALS, STREAM_QUERY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +44,7 @@ def openapi(kinds: KindRegistry, version: str) -> dict[str, Any]:
         ],
         "paths": {
             "/v1/stream": {"get": _stream()},
+            "/v1/stream/tickets": {"post": _sell()},
             "/v1/events": {"post": _publish()},
             "/v1/kinds": {"get": _document("kinds", "List every installed kind", "application/json", reference("Kinds"))},
             "/v1/kinds/{kind}": {"get": _kind()},
@@ -66,11 +67,9 @@ def openapi(kinds: KindRegistry, version: str) -> dict[str, Any]:
             "responses": error_responses(),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A signed token."},
-                "token": {
-                    "type": "apiKey",
-                    "in": "query",
-                    "name": "token",
-                    "description": "A signed token, where no header can be sent (a browser's EventSource). The stream alone takes it.",
+                **{
+                    name: {"type": "apiKey", "in": "query", "name": name, "description": description}
+                    for name, description in STREAM_CREDENTIALS.items()
                 },
             },
         },
@@ -91,14 +90,33 @@ def _stream() -> dict[str, Any]:
         "Control events have names such as stream.open. To a request that accepts text/event-stream, a refusal that is only for now is a "
         "stream of one stream.closing: a browser gives up for good on any status but 200.",
         "tags": ["events"],
-        "security": [{"token": []}, {"bearer": []}],
+        "security": [{name: []} for name in (*STREAM_CREDENTIALS, "bearer")],
         "parameters": parameters,
         "responses": {
             "200": {
-                "description": "Server-sent events, for as long as the token lives.",
+                "description": "Server-sent events, for as long as the token lives, also where a ticket of it opened them.",
                 "content": {"text/event-stream": {"schema": TEXT, "example": _FRAMES}},
             },
             **_refusals(400, 401, 403, 405, 413, 429, 500, 503),
+        },
+    }
+
+
+def _sell() -> dict[str, Any]:
+    return {
+        "operationId": "ticket",
+        "summary": "Buy a stream ticket",
+        "description": "Scope stream:read. A ticket opens streams with what the token may see, until that token's end. It can be used for "
+        "a minute, as often as a reconnect needs; after that a reconnect is a 401, and another is to be bought. Send no body.",
+        "tags": ["events"],
+        "security": [{"bearer": []}],
+        "responses": {
+            "200": {
+                "description": "A ticket. Whoever has it can open streams: it belongs into no log.",
+                "headers": {"Cache-Control": {"description": "no-store.", "schema": TEXT}},
+                "content": {"application/json": {"schema": reference("Ticket")}},
+            },
+            **_refusals(400, 401, 403, 405, 413, 500),
         },
     }
 

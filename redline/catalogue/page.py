@@ -84,7 +84,7 @@ def _operation(openapi: Mapping[str, Any], path: str, method: str, operation: Ma
     yield f'<article id="{escape(operation["operationId"])}-operation">\n<h3>{_code(f"{method.upper()} {path}")}</h3>'
     yield f"<p>{escape(operation['summary'])}. {escape(operation.get('description', ''))}</p>"
     ways = [name for requirement in operation["security"] for name in requirement]
-    shown = {"bearer": "<code>Authorization: Bearer</code>", "token": "<code>?token=</code>"}
+    shown = {"bearer": "<code>Authorization: Bearer</code>", "ticket": "<code>?ticket=</code>", "token": "<code>?token=</code>"}
     yield f"<p>Credential: {' or '.join(shown[way] for way in ways) or 'none'}.</p>"
     if parameters := operation.get("parameters"):
         rows = [(_code(each["name"]), escape(each["in"]), escape(each["description"]), _values(each["schema"])) for each in parameters]

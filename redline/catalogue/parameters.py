@@ -1,4 +1,4 @@
-"""The query parameters of the stream and of publishing, as JSON Schema (contract §1, §2)."""
+"""The query parameters of the stream and of publishing, as JSON Schema (contract §1, §2), and what the stream's credentials are."""
 
 from __future__ import annotations
 
@@ -34,4 +34,8 @@ PUBLISH_QUERY: Final[dict[str, dict[str, Any]]] = {
         "default": "false",
         "description": "true: validate only, and publish nothing.",
     },
+}
+STREAM_CREDENTIALS: Final = {
+    "ticket": "A stream ticket of POST /v1/stream/tickets: made for a URL, as it soon opens nothing any more.",
+    "token": "A signed token, where no header can be sent (a browser's EventSource). The stream alone takes it.",
 }

@@ -18,6 +18,7 @@ from redline.logs import redact
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from redline.auth import Key
     from redline.settings import Settings
 
 
@@ -64,8 +65,10 @@ def _log(settings: Settings, faults: list[str]) -> None:
 
 
 def _keys(settings: Settings, faults: list[str]) -> list[str]:
-    """Return the algorithm of each key, and note what is wrong with each source of keys by itself."""
+    """Return the algorithm of each key for tokens; note what is wrong with each source of them by itself, and with those for tickets."""
+    from redline.auth import KeyRing  # noqa: PLC0415 - heavy
     from redline.web.app import key_ring, token_rules  # noqa: PLC0415 - heavy
+    from redline.web.tickets import ticket_keys, unshared  # noqa: PLC0415 - heavy
 
     auth = settings.auth
     none: dict[str, object] = {"secret": None, "previous_secrets": (), "keys": (), "jwks": None}
@@ -74,13 +77,16 @@ def _keys(settings: Settings, faults: list[str]) -> list[str]:
     sources += [{"keys": (path,)} for path in auth.keys]
     sources += [{"jwks": auth.jwks}] if auth.jwks is not None else []
     _tried(lambda: token_rules(settings), faults)
-    found: list[str] = []
+    found: list[Key] = []
     for source in sources or [{}]:
         alone = settings.model_copy(update={"auth": auth.model_copy(update=none | source)})
         ring = _tried(lambda alone=alone: key_ring(alone), faults)  # type: ignore[misc]  # mypy infers no type for such a lambda
         if ring is not None:
-            found += [algorithm for key in ring.keys for algorithm in key.algorithms]
-    return found
+            found += ring.keys
+    _tried(lambda: ticket_keys(settings, KeyRing(tuple(found))), faults)
+    if (warning := unshared(settings)) is not None:
+        complain(f"warning: {warning}")
+    return [algorithm for key in found for algorithm in key.algorithms]
 
 
 def _tried(attempt: Callable[[], _T], faults: list[str]) -> _T | None:

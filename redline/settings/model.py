@@ -68,6 +68,22 @@ class AuthSettings(_Group):
     )
 
 
+class TicketSettings(_Group):
+    """Stream tickets: what a page puts into a stream's URL in place of its token."""
+
+    secret: Annotated[Secret | None, Takes("a secret of at least 32 bytes")] = Field(
+        default=None,
+        description="The secret that signs tickets, the same on all nodes and another than auth.secret; at least 32 bytes. Without it each "
+        "process makes one, and tickets hold for that process alone.",
+    )
+    previous_secrets: Annotated[tuple[Secret, ...], Takes("a list of secrets of at least 32 bytes each")] = Field(
+        default=(), description="Secrets whose tickets still open streams, while a new one takes over."
+    )
+    seconds: Real = Field(
+        default=60.0, ge=1, le=600, description="How long a ticket opens streams; what it has opened lasts until its token ends."
+    )
+
+
 class HistorySettings(_Group):
     """How much is retained for resuming. Whichever bound is reached first evicts the oldest events."""
 
@@ -180,6 +196,7 @@ class Settings(BaseSettings, _Group):
     )
     shutdown_seconds: Real = Field(default=4.0, ge=0, le=300, description="How long a stop waits for streams to take their last frame.")
     auth: AuthSettings = AuthSettings()
+    tickets: TicketSettings = TicketSettings()
     history: HistorySettings = HistorySettings()
     idempotency: IdempotencySettings = IdempotencySettings()
     limits: LimitSettings = LimitSettings()

@@ -41,6 +41,7 @@ from redline.web.history import event_log
 from redline.web.module import module
 from redline.web.service import Service, give
 from redline.web.stream import streams
+from redline.web.tickets import tickets, tickets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +106,7 @@ def routes_of(service: Service) -> Routes:
         operations.append(docs_routes(catalogue))
     if service.settings.console.enabled:
         operations.append(console)
-    return Routes((streams, events, catalogue_routes(catalogue)), tuple(operations))
+    return Routes((streams, tickets, events, catalogue_routes(catalogue)), tuple(operations))
 
 
 def build_service(
@@ -123,10 +124,11 @@ def build_service(
     watch = Watch(metrics)
     watchdog = Watchdog(watch, metrics, seconds=settings.watchdog.seconds, abort=settings.watchdog.abort)
     verifier = TokenVerifier(key_ring(settings), token_rules(settings), clock)
+    ticketing = tickets_of(settings, verifier.keys, clock)
     log = log or event_log(settings, clock, metrics, plugins)
     broker = Broker(log if around_log is None else around_log(log), _limits(settings), clock, metrics)
     publisher = Publisher(kinds, broker, clock, metrics, watch)
-    return Service(settings, clock, metrics, kinds, verifier, broker, publisher, watchdog)
+    return Service(settings, clock, metrics, kinds, verifier, broker, publisher, watchdog, ticketing)
 
 
 def run_with(app: Sanic[Any, Any], service: Service) -> None:

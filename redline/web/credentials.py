@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from sanic import Request
 
     from redline.auth.principal import Principal
+    from redline.auth.tickets import Tickets
     from redline.auth.tokens import TokenVerifier
-
-_TICKETS = "This server issues no stream tickets. Use ?token= with a signed token."
 
 
 class Credential(NamedTuple):
@@ -49,16 +48,16 @@ def credential_of(request: Request, query: Mapping[str, Sequence[str]]) -> Crede
         msg = "The request has more than one credential. Send exactly one: ?token=, ?ticket= or Authorization: Bearer."
         raise AmbiguousCredentials(msg)
     if not found:
-        msg = "The request has no credential. Send ?token= with a signed token, or Authorization: Bearer."
+        msg = "The request has no credential. Send ?token= with a signed token, ?ticket= with a stream ticket, or Authorization: Bearer."
         raise Unauthenticated(msg)
     return found[0]
 
 
-def reader(request: Request, query: Mapping[str, Sequence[str]], verifier: TokenVerifier) -> Principal:
-    """Return who asks for a stream; raises as :func:`credential_of` and :meth:`TokenVerifier.verify` do."""
+def reader(request: Request, query: Mapping[str, Sequence[str]], verifier: TokenVerifier, tickets: Tickets) -> Principal:
+    """Return who asks for a stream; raises as :func:`credential_of`, :meth:`TokenVerifier.verify` and :meth:`Tickets.verify` do."""
     credential = credential_of(request, query)
     if credential.is_ticket:
-        raise Unauthenticated(_TICKETS)
+        return tickets.verify(credential.text)
     return verifier.verify(credential.text)
 
 

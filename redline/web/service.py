@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from sanic import Request, Sanic
 
+    from redline.auth.tickets import Tickets
     from redline.auth.tokens import TokenVerifier
     from redline.broker.broker import Broker
     from redline.clock import Clock
@@ -33,6 +34,7 @@ class Service:
     broker: Broker
     publisher: Publisher
     watchdog: Watchdog
+    tickets: Tickets
 
 
 def service_of(request: Request) -> Service:

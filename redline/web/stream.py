@@ -46,7 +46,7 @@ async def stream(request: Request) -> HTTPResponse | None:
     """Open a stream, or say why not."""
     service = service_of(request)
     query = query_of(request)
-    principal = reader(request, query, service.verifier)
+    principal = reader(request, query, service.verifier, service.tickets)
     try:
         principal.require(STREAM_READ)
         return await _open(request, service, principal, stream_query(request, query, service.kinds))
