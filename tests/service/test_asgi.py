@@ -107,6 +107,20 @@ async def test_time_and_ends() -> None:
         assert len(service.service.broker) == 0
 
 
+async def test_a_ticket_is_bought_and_opens_a_stream() -> None:
+    clock = ManualClock()
+    async with under_uvicorn(clock) as service:
+        headers = {"Authorization": f"Bearer {service.token(ttl=100)}"}
+        url = (await service.http.post(f"{service.url}/v1/stream/tickets", headers=headers)).json()["url"]
+        stream = await service.send(f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await stream.event("stream.open")
+        clock.advance(61)
+        assert (await service.http.get(f"{service.url}{url}")).status_code == 401
+        clock.advance(39)
+        await stream.read_to_end()
+        assert stream.events[-1].json() == {"reason": "token_expired", "retryable": False}
+
+
 @pytest.mark.parametrize("reset", [False, True], ids=["fin", "rst"])
 async def test_a_disconnect_is_seen_while_nothing_is_sent_and_leaves_nothing(reset: bool) -> None:  # noqa: FBT001 - a table's column
     async with under_uvicorn() as service:

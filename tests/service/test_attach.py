@@ -151,6 +151,22 @@ def test_redlines_routes_answer_as_the_contract_says(example: ReusableClient) ->
     assert "redline_streams_open" in answer.text
 
 
+def test_a_tickets_url_is_that_of_the_stream_where_it_is_attached(example: ReusableClient) -> None:
+    _, answer = example.post("/live/v1/stream/tickets", headers=BEARER)
+    assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
+    assert answer.json["url"] == f"/live/v1/stream?ticket={answer.json['ticket']}"
+    _, stream = example.get(f"{answer.json['url']}&follow=false")
+    assert [kind for kind, _ in told(stream.body)] == ["stream.open", "stream.closing"]
+    for method, request, status, code in (
+        ("post", {}, 401, "unauthenticated"),
+        ("post", {"headers": BEARER, "json": {}}, 400, "malformed_request"),
+        ("get", {"headers": BEARER}, 405, "method_not_allowed"),
+        ("head", {"headers": BEARER}, 405, None),
+    ):
+        _, answer = getattr(example, method)("/live/v1/stream/tickets", **request)
+        assert (answer.status, answer.json and answer.json["error"]["code"]) == (status, code), method
+
+
 def test_the_applications_routes_are_what_they_were(example: ReusableClient) -> None:
     for path, status, words in (
         ("/fault", 500, "Sorry: LookupError"),

@@ -140,6 +140,7 @@ async def documented(redline: RunningService) -> Documented:
 
 async def test_the_service_answers_as_it_is_documented(redline: RunningService, documented: Documented) -> None:
     url, reader = f"{redline.url}/v1/events", {"Authorization": f"Bearer {redline.token(scopes='stream:read')}"}
+    tickets, publisher = f"{redline.url}/v1/stream/tickets", {"Authorization": f"Bearer {redline.token(scopes='events:publish')}"}
     good = {"kind": "run.stage", "data": redline.example("run.stage")}
     bad = {"kind": "run.stage", "data": {}}
     lines = {"Authorization": f"Bearer {redline.token()}", "Content-Type": "application/x-ndjson"}
@@ -157,6 +158,11 @@ async def test_the_service_answers_as_it_is_documented(redline: RunningService, 
         ("/v1/events", "post", await redline.http.post(url, content="x", headers={**lines, "Content-Type": "text/plain"})),
         ("/v1/stream", "get", await redline.http.get(f"{redline.url}/v1/stream")),
         ("/v1/stream", "get", await redline.http.get(redline.stream_url(kinds="no.such"))),
+        ("/v1/stream/tickets", "post", await redline.http.post(tickets, headers=reader)),
+        ("/v1/stream/tickets", "post", await redline.http.post(tickets)),
+        ("/v1/stream/tickets", "post", await redline.http.post(tickets, headers=reader, json={})),
+        ("/v1/stream/tickets", "post", await redline.http.post(tickets, headers=publisher)),
+        ("/v1/stream/tickets", "post", await redline.http.post(tickets, headers=reader, content=b"x" * 1_048_577)),
         ("/v1/kinds", "get", await redline.http.get(f"{redline.url}/v1/kinds")),
         ("/v1/kinds/{kind}", "get", await redline.http.get(f"{redline.url}/v1/kinds/run.stage")),
         ("/v1/kinds/{kind}", "get", await redline.http.get(f"{redline.url}/v1/kinds/no.such")),
@@ -168,9 +174,25 @@ async def test_the_service_answers_as_it_is_documented(redline: RunningService, 
     assert [answer.status_code for _, _, answer in answers] == [
         *(201, 422, 422, 401, 403, 207, 200, 207, 400, 415),
         *(401, 400),
+        *(200, 401, 400, 403, 413),
         *(200, 200, 404, 200, 200),
     ]
     assert not documented.accepts("/v1/events", "post", 201, {"id": 1, "duplicate": False})
+
+
+async def test_the_documents_name_the_streams_three_credentials(redline: RunningService, documented: Documented) -> None:
+    ways = documented.document["paths"]["/v1/stream"]["get"]["security"]
+    schemes = documented.document["components"]["securitySchemes"]
+    asyncapi = (await redline.http.get(f"{redline.url}/v1/asyncapi.json")).json()
+    assert [next(iter(way)) for way in ways] == ["ticket", "token", "bearer"]
+    assert documented.document["paths"]["/v1/stream/tickets"]["post"]["security"] == [{"bearer": []}]
+    named = [way["$ref"].rpartition("/")[2] for way in asyncapi["operations"]["stream"]["security"]]
+    assert named == ["ticket", "token", "bearer"]
+    for found, type_ in ((schemes, "apiKey"), (asyncapi["components"]["securitySchemes"], "httpApiKey")):
+        for name in ("ticket", "token"):
+            assert {key: found[name][key] for key in ("type", "in", "name")} == {"type": type_, "in": "query", "name": name}
+    page = (await redline.http.get(f"{redline.url}/docs")).text
+    assert "<code>?ticket=</code> or <code>?token=</code> or <code>Authorization: Bearer</code>" in page
 
 
 async def test_what_a_publisher_may_send_is_documented(redline: RunningService, documented: Documented) -> None:

@@ -83,6 +83,9 @@ async def test_errors_can_be_read(listed: RunningService) -> None:
         ("DELETE", "/v1/events", 405),
         ("POST", "/v1/events", 401),
         ("GET", "/v1/stream?token=a&token=b", 400),
+        ("GET", "/v1/stream?ticket=a", 401),
+        ("POST", "/v1/stream/tickets", 401),
+        ("GET", "/v1/stream/tickets", 405),
     ]
     for method, path, status in cases:
         answer = await listed.http.request(method, listed.url + path, headers=headers)
@@ -95,7 +98,10 @@ async def test_errors_can_be_read(listed: RunningService) -> None:
     assert refusal.headers["access-control-allow-origin"] == PAGE
 
 
-@pytest.mark.parametrize(("path", "methods"), [("/v1/stream", {"GET", "OPTIONS"}), ("/v1/events", {"POST", "OPTIONS"})])
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [("/v1/stream", {"GET", "OPTIONS"}), ("/v1/stream/tickets", {"POST", "OPTIONS"}), ("/v1/events", {"POST", "OPTIONS"})],
+)
 async def test_a_preflight_allows_what_clients_send(listed: RunningService, path: str, methods: set[str]) -> None:
     asked = {
         "Origin": PAGE,

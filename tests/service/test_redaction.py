@@ -44,7 +44,7 @@ def hold_to_the_law(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixt
             assert secret not in text, text
 
 
-def requests(service: RunningService) -> list[bytes]:
+def requests(service: RunningService, ticket: bytes) -> list[bytes]:
     """Return one request for each way that a credential can come, good or bad, in requests that can be answered and others."""
     token = service.token().encode()
     canary = CANARY.encode()
@@ -53,6 +53,14 @@ def requests(service: RunningService) -> list[bytes]:
         b"GET /v1/stream?%74oken=" + canary,
         b"GET /v1/stream?t%6Fk%65n=" + canary + b"&follow=false",
         b"GET /v1/stream?ticket=" + canary,
+        b"GET /v1/stream?follow=false&ticket=" + ticket,
+        b"GET /v1/stream?follow=false&t%69cket=" + ticket,
+        b"GET /v1/stream?heartbeat=no&ticket=" + ticket,
+        b"GET /v1/stream?token=" + ticket,
+        b"GET /v1/stream?ticket=" + ticket + b"&ticket=" + ticket,
+        b"GET /v1/stream?ticket=" + ticket[:-1],
+        b"HEAD /v1/stream?ticket=" + ticket,
+        b"POST /v1/stream/tickets?ticket=" + ticket,
         b"GET /v1/stream?token=" + canary + b"&token=" + canary,
         b"GET /v1/stream?follow=false&token=" + token,
         b"GET /v1/stream?follow=false&heartbeat=no&token=" + token,
@@ -65,6 +73,7 @@ def requests(service: RunningService) -> list[bytes]:
     heads = [
         b"Authorization: Bearer " + canary,
         b"authorization:bearer " + canary,
+        b"Authorization: Bearer " + ticket,
         b"Authorization: Basic " + canary,
         b"Authorization: Bearer " + token,
         b"Authorization: Bearer " + canary + b"\r\nAuthorization: Bearer " + canary,
@@ -85,6 +94,7 @@ def requests(service: RunningService) -> list[bytes]:
     return [
         *(line + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" for line in lines),
         *(b"GET /v1/stream?follow=false HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + head + b"\r\n\r\n" for head in heads),
+        *(b"POST /v1/stream/tickets HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + head + b"\r\n\r\n" for head in heads),
         *(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n" + head + b"\r\n\r\n{}" for head in heads),
         *malformed,
     ]
@@ -95,22 +105,26 @@ async def test_requests_that_fail_and_those_that_do_not(caplog: pytest.LogCaptur
     caplog.set_level(logging.DEBUG)
     log = FaultyLog(SystemClock())
     async with serving(log=log) as service:
-        every = requests(service)
-        for fault in (None, RuntimeError(f"a fault over GET /v1/stream?token={CANARY} with Authorization: Bearer {CANARY}")):
+        ticket = service.service.tickets.issue(service.service.verifier.verify(service.token())).text
+        every = requests(service, ticket.encode())
+        told = f"a fault over GET /v1/stream?token={CANARY} and ?ticket={ticket} with Authorization: Bearer {CANARY}"
+        for fault in (None, RuntimeError(told)):
             log.failing = fault
             for request in every:
                 connection = await service.send(request)
                 body = (
                     await connection.read_body() if connection.headers.get("content-length") != "0" and b"HEAD" not in request[:4] else b""
                 )
-                assert CANARY.encode() not in body
-                assert CANARY not in str(connection.headers)
+                for one in (CANARY, *ticket.split(".")[1:]):
+                    assert one.encode() not in body
+                    assert one not in str(connection.headers)
         log.failing = None
         metrics = (await service.http.get(f"{service.url}/metrics")).text
         assert CANARY not in metrics
+        assert ticket.rpartition(".")[2] not in metrics
         signature = service.token().rpartition(".")[2]
         secret = service.secret
-    hold_to_the_law(caplog, capsys, signature, secret)
+    hold_to_the_law(caplog, capsys, signature, secret, *ticket.split(".")[1:])
 
 
 async def test_a_stop_with_requests_in_flight(
@@ -132,11 +146,14 @@ async def test_a_stop_with_requests_in_flight(
         tokens += [token, token.partition(".")[2]]
         opening = asyncio.create_task(StreamConnection.open(service.stream_url(token, canary=CANARY)))
         await waiting.wait()
+        ticket = service.service.tickets.issue(service.service.verifier.verify(token)).text
+        tokens += ticket.split(".")[1:]
+        third = asyncio.create_task(StreamConnection.open(f"{service.url}/v1/stream?ticket={ticket}"))
         half = asyncio.create_task(StreamConnection.send(service.url, f"GET /v1/stream?token={CANARY} HT".encode()))
         await asyncio.sleep(0)
         for level in range(20):
             logging.getLogger("sanic.root").log(logging.DEBUG, "round %d of GET /v1/stream?token=%s", level, CANARY)
-    for task in (opening, half):
+    for task in (opening, half, third):
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await task
     hold_to_the_law(caplog, capsys, *tokens)
@@ -147,11 +164,14 @@ async def test_clients_that_vanish(caplog: pytest.LogCaptureFixture, capsys: pyt
     caplog.set_level(logging.DEBUG)
     async with serving() as service:
         token = service.token(jti=CANARY)
+        ticket = service.service.tickets.issue(service.service.verifier.verify(token)).text
         for number in range(30):
             stream = await service.stream(token, canary=CANARY)
+            if number % 3 == 0:
+                (await service.send(f"GET /v1/stream?ticket={ticket} HTTP/1.1\r\nHost: x\r\n\r\n".encode())).reset()
             if number % 2:
                 await stream.event("stream.open")
             stream.reset()
             await service.http.get(f"{service.url}/nothing?token={CANARY}")
         await service.publish(token=token)
-    hold_to_the_law(caplog, capsys, token, token.rpartition(".")[2])
+    hold_to_the_law(caplog, capsys, token, token.rpartition(".")[2], *ticket.split(".")[1:])

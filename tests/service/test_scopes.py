@@ -17,7 +17,7 @@ from redline.envelope import Envelope, parse_org
 from redline.eventlog.contract import Draft
 from redline.eventlog.memory import MemoryLog, Retention
 from redline.metrics import Metrics
-from redline.testing import RunningService, serving
+from redline.testing import EventParser, RunningService, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -94,6 +94,14 @@ async def test_in_replay(service: RunningService, ids: list[str]) -> None:
     assert got(withheld.events) == [ids[0], ids[3]]
     assert b"door.opened" not in withheld.raw
     assert got((await service.replay(service.token(scopes=f"{READER} {SCOPE}"))).events) == ids
+
+
+async def test_with_a_ticket(service: RunningService, ids: list[str]) -> None:
+    for scopes, expected in ((READER, [ids[0], ids[3]]), (f"{READER} {SCOPE}", ids)):
+        headers = {"Authorization": f"Bearer {service.token(scopes=scopes)}"}
+        url = (await service.http.post(f"{service.url}/v1/stream/tickets", headers=headers)).json()["url"]
+        replayed = await service.http.get(f"{service.url}{url}&follow=false&last_event_id=earliest")
+        assert got(EventParser().feed(replayed.content)) == expected
 
 
 async def test_on_resuming(service: RunningService, ids: list[str]) -> None:

@@ -213,6 +213,8 @@ ALGORITHMS = "it takes a list of at least one of HS256, HS384, HS512, RS256, "
         ("eventlog", "events.db", "", "it takes memory://, sqlite:///PATH, nats://HOST:PORT, or the URL of an installed package's log"),
         ("eventlog", "memory://?x=1", "'memory://?[redacted]'", "it takes memory://"),
         ("auth.jwks", "https://h/jwks.json", "", "a URL is not in this version yet; it takes the path of a file"),
+        ("tickets.seconds", "0", "", "it takes a number from 1 to 600"),
+        ("tickets.seconds", "601", "", "it takes a number from 1 to 600"),
         ("host", "http://localhost", "", "it takes a host name or an address alone"),
         ("host", "localhost:8000", "", "it takes a host name or an address alone"),
         ("history.total_bytes", "2000", "", "it takes at least history.bytes (REDLINE_HISTORY__BYTES), which is 8388608"),
@@ -372,13 +374,15 @@ def test_all_origins_never_with_credentials() -> None:
 # Secrets
 
 
-def test_a_secret_is_measured_in_bytes() -> None:
-    assert fault(environ={"REDLINE_AUTH__SECRET": "x" * 31}) == (
-        "auth.secret (REDLINE_AUTH__SECRET) got a secret of 31 bytes from the environment; "
+@pytest.mark.parametrize("table", ["auth", "tickets"])
+def test_a_secret_is_measured_in_bytes(table: str) -> None:
+    name = f"REDLINE_{table.upper()}__SECRET"
+    assert fault(environ={name: "x" * 31}) == (
+        f"{table}.secret ({name}) got a secret of 31 bytes from the environment; "
         "it takes at least 32 bytes, as `openssl rand -base64 48` prints"
     )
     for good in ("x" * 32, "é" * 16):
-        secret = load_settings(None, {"REDLINE_AUTH__SECRET": good}).auth.secret
+        secret = getattr(load_settings(None, {name: good}), table).secret
         assert secret is not None
         assert secret.get_secret_value() == good
 
@@ -393,14 +397,17 @@ def test_a_secret_is_measured_in_bytes() -> None:
         {"REDLINE_AUTH__PREVIOUS_SECRETS": '["hunter2"'},
         {"REDLINE_AUTH__PREVIOUS_SECRETS": '[["hunter2"]]'},
         {"REDLINE_AUTH__PREVIOUS_SECRETS": '[{"hunter2": 1}]'},
+        {"REDLINE_TICKETS__SECRET": "hunter2"},
+        {"REDLINE_TICKETS__PREVIOUS_SECRETS": f"{SECRET},hunter2"},
     ],
 )
 def test_no_fault_shows_a_secret_from_the_environment(environ: dict[str, str]) -> None:
     line = fault(environ=environ)
     assert "hunter2" not in line
-    assert line.startswith("auth.")
+    assert line.startswith(("auth.", "tickets."))
 
 
+@pytest.mark.parametrize("table", ["auth", "tickets"])
 @pytest.mark.parametrize(
     "content",
     [
@@ -415,8 +422,8 @@ def test_no_fault_shows_a_secret_from_the_environment(environ: dict[str, str]) -
         "issuer = {secret = 'hunter2'}",
     ],
 )
-def test_no_fault_shows_a_secret_from_the_file(toml: Path, content: str) -> None:
-    toml.write_text(f"[auth]\n{content}\n")
+def test_no_fault_shows_a_secret_from_the_file(toml: Path, table: str, content: str) -> None:
+    toml.write_text(f"[{table}]\n{content}\n")
     lines = faults(toml)
     assert not [line for line in lines if "hunter2" in line or "1234567" in line]
 
@@ -427,7 +434,8 @@ def test_no_warning_shows_the_value_of_a_misspelt_secret() -> None:
 
 
 def test_no_description_of_settings_shows_a_secret() -> None:
-    settings = load_settings(None, {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_AUTH__PREVIOUS_SECRETS": f"{SECRET}1,{SECRET}2"})
+    secrets = {"SECRET": SECRET, "PREVIOUS_SECRETS": f"{SECRET}1,{SECRET}2"}
+    settings = load_settings(None, {f"REDLINE_{table}__{name}": text for table in ("AUTH", "TICKETS") for name, text in secrets.items()})
     assert settings.auth.secret == SecretStr(SECRET)
     for shown in (repr(settings), str(settings), f"{settings.auth}", settings.model_dump_json(), repr(settings.model_dump())):
         assert "battery" not in shown

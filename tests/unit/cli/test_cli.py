@@ -357,6 +357,26 @@ def test_check_finds_keys_that_no_algorithm_uses(redline: Callable[..., Result],
     assert "REDLINE_AUTH__ALGORITHMS" in result.stderr
 
 
+def test_check_says_where_nodes_need_a_secret_for_tickets_in_common(redline: Callable[..., Result], environ: dict[str, str]) -> None:
+    environ |= {"REDLINE_AUTH__SECRET": SECRET}
+    assert redline("check").stderr == ""
+    environ["REDLINE_EVENTLOG"] = "nats://127.0.0.1:4222"
+    result = redline("check")
+    assert result.exit_code == 0
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("redline: warning: tickets.secret (REDLINE_TICKETS__SECRET) is not set: ")
+    environ["REDLINE_TICKETS__SECRET"] = SECRET[::-1]
+    assert redline("check").stderr == ""
+
+
+def test_check_finds_a_secret_that_is_both(redline: Callable[..., Result], environ: dict[str, str]) -> None:
+    environ |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_TICKETS__SECRET": SECRET}
+    result = redline("check")
+    assert result.exit_code == 1
+    assert "tickets.secret (REDLINE_TICKETS__SECRET): is a secret that tokens are signed with as well" in result.stderr
+    assert SECRET not in result.output
+
+
 # publish and tail, before they call anybody.
 
 
