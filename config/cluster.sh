@@ -52,6 +52,8 @@ if [[ -z ${REDLINE_AUTH__SECRET:-}${REDLINE_AUTH__KEYS:-}${REDLINE_AUTH__JWKS:-}
   (umask 077 && printf 'REDLINE_AUTH__SECRET=%s\n' "$REDLINE_AUTH__SECRET" >"$folder/environment")
   echo "cluster.sh: the nodes' secret is in $folder/environment"
 fi
+# A stream ticket that one node sold is used on the other. Nobody else needs this secret.
+export REDLINE_TICKETS__SECRET="${REDLINE_TICKETS__SECRET:-$(head -c 36 /dev/urandom | base64)}"
 for n in 0 1; do
   REDLINE_PORT=$((redline + n)) redline serve &
   nodes+=($!)

@@ -10,6 +10,7 @@ from redline.client.client import Client
 from redline.client.errors import BadAnswer, ClientError, Refused, StreamEnded, Unreachable
 from redline.client.events import Event, NewEvent, Published
 from redline.client.retry import Retry
+from redline.client.tickets import Ticket
 
 __all__ = [
     "BadAnswer",
@@ -22,5 +23,6 @@ __all__ = [
     "Retry",
     "StreamEnded",
     "SyncClient",
+    "Ticket",
     "Unreachable",
 ]

@@ -17,8 +17,10 @@ import httpx
 
 from redline.client.connection import Connection, Credential, base_url
 from redline.client.events import NewEvent, Published
-from redline.client.publishing import CONNECT_SECONDS, Publishing, new_key
+from redline.client.posting import CONNECT_SECONDS
+from redline.client.publishing import Publishing, new_key
 from redline.client.retry import Retry
+from redline.client.tickets import buy
 from redline.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from redline.client.errors import ClientError
+    from redline.client.tickets import Ticket
     from redline.clock import Clock
 
 _Result = TypeVar("_Result")
@@ -60,7 +63,8 @@ class SyncClient:
 
         credential = Credential(token if isinstance(token, str) else lambda: _plain(token()))
         self._connection = Connection(http, base_url(url), credential, clock or SystemClock(), pause, random, _unbounded)
-        self._publishing = Publishing(self._connection, retry or Retry(), make_key)
+        self._retry = retry or Retry()
+        self._publishing = Publishing(self._connection, self._retry, make_key)
 
     def __enter__(self) -> Self:
         """Return the client itself."""
@@ -91,6 +95,10 @@ class SyncClient:
     def validate_many(self, events: Iterable[NewEvent]) -> list[ClientError | None]:
         """Ask the service whether it would accept events; return for each None, or what stands against it."""
         return cast("list[ClientError | None]", _run(self._publishing.many(events, dry_run=True)))
+
+    def ticket(self) -> Ticket:
+        """Buy a stream ticket; promises and raises what :meth:`redline.client.Client.ticket` does."""
+        return _run(buy(self._connection, self._retry))
 
 
 class _Blocking:

@@ -13,9 +13,11 @@ import httpx
 
 from redline.client.connection import Connection, Credential, base_url
 from redline.client.events import NewEvent, Published
-from redline.client.publishing import CONNECT_SECONDS, Publishing, new_key
+from redline.client.posting import CONNECT_SECONDS
+from redline.client.publishing import Publishing, new_key
 from redline.client.retry import Retry
 from redline.client.streaming import Streaming, Wanted
+from redline.client.tickets import buy
 from redline.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from redline.client.connection import Token
     from redline.client.errors import ClientError
     from redline.client.events import Event
+    from redline.client.tickets import Ticket
     from redline.clock import Clock
 
 _TIMEOUT = httpx.Timeout(CONNECT_SECONDS, read=None)
@@ -53,9 +56,9 @@ class Client:
         coroutine function that returns one: it is called before every request and every connection, so it should remember what it has, and
         once more when the service refuses a token or says that it is about to end. It goes into the ``Authorization`` header only.
 
-        ``retry`` says how publishing is retried, ``transport`` how HTTP is spoken (it brings its own limits), ``clock``, ``sleep`` and
-        ``random`` (numbers from 0 to 1) what time it is, how to wait and what chance says, ``make_key`` what key an event gets that has
-        none.
+        ``retry`` says how publishing and buying a ticket are retried, ``transport`` how HTTP is spoken (it brings its own limits),
+        ``clock``, ``sleep`` and ``random`` (numbers from 0 to 1) what time it is, how to wait and what chance says, ``make_key`` what key
+        an event gets that has none.
 
         Raises ``ValueError`` for a URL or a token that cannot be used; neither is repeated.
         """
@@ -63,7 +66,8 @@ class Client:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
         http = httpx.AsyncClient(transport=transport, timeout=_TIMEOUT, limits=limits)
         self._connection = Connection(http, base_url(url), Credential(token), clock or SystemClock(), sleep, random)
-        self._publishing = Publishing(self._connection, retry or Retry(), make_key)
+        self._retry = retry or Retry()
+        self._publishing = Publishing(self._connection, self._retry, make_key)
 
     async def __aenter__(self) -> Self:
         """Return the client itself."""
@@ -106,6 +110,13 @@ class Client:
     async def validate_many(self, events: Iterable[NewEvent]) -> list[ClientError | None]:
         """Ask the service whether it would accept events; return for each None, or what stands against it."""
         return cast("list[ClientError | None]", await self._publishing.many(events, dry_run=True))
+
+    async def ticket(self) -> Ticket:
+        """Buy a stream ticket, to hand to a page in the token's place: it opens streams for a minute, with what the token may see.
+
+        What fails for now is tried again, as a publish is. Raises :class:`Refused`, :class:`Unreachable` and :class:`BadAnswer`.
+        """
+        return await buy(self._connection, self._retry)
 
     def subscribe(  # noqa: PLR0913 - what a stream may be asked for, all by name but the first two
         self,

@@ -9,10 +9,9 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import httpx
-
-from redline.client.errors import UNAUTHENTICATED, BadAnswer, ClientError, Refused
+from redline.client.errors import BadAnswer, ClientError, Refused
 from redline.client.events import NewEvent, Published
+from redline.client.posting import Post, post
 from redline.client.retry import Budget, Retry
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ PART_BYTES: Final = 1_000_000
 """The most of a batch in one request: the service's defaults (1,000 lines, 1 MiB)."""
 _JSON: Final = "application/json"
 _NDJSON: Final = "application/x-ndjson"
-CONNECT_SECONDS: Final = 10.0
-"""How long connecting and each piece of sending may take."""
 _TOO_LARGE: Final = 413
 
 
@@ -134,43 +131,7 @@ class Publishing:
                 return
 
     async def _post(self, content: bytes, media_type: str, budget: Budget, *, dry_run: bool) -> object:
-        """Send one body until it is answered or the budget is used up; return the answer's JSON."""
-        connection = self._connection
-        refused, error = "", ClientError()
-        while True:
-            token = await connection.credential.get()
-            if token == refused:
-                raise error
-            try:
-                async with connection.within(connection.clock, seconds := budget.seconds):
-                    return await self._send(content, media_type, token, seconds, dry_run=dry_run)
-            except (httpx.RequestError, TimeoutError) as failure:
-                error = connection.unreachable(failure)
-                error.__cause__ = failure
-            except Refused as refusal:
-                error = refusal
-            if isinstance(error, Refused) and error.status == UNAUTHENTICATED and connection.credential.renewable and not refused:
-                refused = token
-            elif not (error.transient and await budget.more(error.retry_after)):
-                raise error
-
-    async def _send(self, content: bytes, media_type: str, token: str, seconds: float, *, dry_run: bool) -> object:
-        connection = self._connection
-        request = connection.http.build_request(
-            "POST",
-            connection.url + PATH,
-            params={"dry_run": "true"} if dry_run else None,
-            headers={"Authorization": f"Bearer {token}", "Content-Type": media_type, "Accept": _JSON},
-            content=content,
-            timeout=httpx.Timeout(min(CONNECT_SECONDS, seconds), read=seconds),
-        )
-        response = await connection.send(request)
-        try:
-            if not response.is_success:
-                raise await connection.refusal(response)
-            return await connection.read(response)
-        finally:
-            await response.aclose()
+        return await post(self._connection, Post(PATH, content, media_type, {"dry_run": "true"} if dry_run else None), budget)
 
     def _published(self, answer: object) -> Published:
         if isinstance(answer, dict) and isinstance(answer.get("id"), str) and isinstance(answer.get("duplicate"), bool):

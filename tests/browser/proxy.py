@@ -1,4 +1,4 @@
-"""A proxy between a browser and the service that can fall silent.
+"""A proxy between a browser and the service that can fall silent, or cut.
 
 The law of this module: it changes no byte; muted, it holds the streams that it has, hands nothing on in them, and serves all else.
 """
@@ -28,6 +28,11 @@ class Proxy:
     def mute(self) -> None:
         """Fall silent in every stream that is open now."""
         self._muted = set(self._streams)
+
+    def cut(self) -> None:
+        """End every stream that is open now, without a word."""
+        while self._streams:
+            self._streams.pop().cancel()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""

@@ -39,6 +39,49 @@ test('a ticket goes where a ticket goes', async () => {
   assert.equal(world.last.param('token'), null);
 });
 
+test('a page whose token function buys tickets gets one for each connection that needs it', async () => {
+  let bought = 0;
+  const buy = async () => ({ ticket: `ticket-${(bought += 1)}`, expiresAt: SOON, url: `/v1/stream?ticket=ticket-${bought}` });
+  const { world, stream, seen } = await opened({ token: buy });
+  world.last.open('e-0');
+  world.last.event('e-1');
+  world.last.cut(); // within its minute the browser comes back with the same ticket
+  world.last.open('e-1');
+  assert.equal(world.sources.length, 1);
+  world.last.cut({ forGood: true }); // after it, with a 401
+  await settle();
+  assert.equal(world.requests.find((url) => url.pathname === '/v1/stream').searchParams.get('ticket'), 'ticket-1');
+  assert.equal(bought, 2);
+  assert.equal(world.last.param('ticket'), 'ticket-2');
+  assert.equal(world.last.param('token'), null);
+  assert.equal(world.last.param('last_event_id'), 'e-1');
+  world.last.open('e-1', { expiresAt: SOON });
+  world.last.event('e-2');
+  world.last.send('stream.expiring', { expiresAt: SOON }); // the end of the token that bought it
+  await world.advance(15_000);
+  assert.equal(world.last.param('ticket'), 'ticket-3');
+  world.last.open('e-2');
+  assert.deepEqual([seen.ids, stream.status.state], [['e-1', 'e-2'], 'open']);
+});
+
+test('tickets of a token that nobody renews are not bought in a tight loop', async () => {
+  let bought = 0;
+  let ended = false;
+  const { world, stream } = await opened({ token: () => (ended ? null : { ticket: `ticket-${(bought += 1)}` }) });
+  for (let at = 0; at < 30_000; at += 500) {
+    if (world.last.readyState === 0) {
+      world.last.open('e-0', { expiresAt: SOON });
+      world.last.send('stream.expiring', { expiresAt: SOON });
+    }
+    await world.advance(500);
+  }
+  assert.ok(bought < 20, `${bought} in half a minute`);
+  ended = true;
+  for (const source of world.open) source.closing('token_expired', false);
+  await world.advance(1000);
+  assert.deepEqual([stream.status.state, world.open.length], ['refused', 0]);
+});
+
 test('handlers get what their pattern takes, and one that fails fails alone', async () => {
   const { world, stream } = await opened();
   const got = [];

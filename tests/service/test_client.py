@@ -464,3 +464,16 @@ async def test_many_streams_of_one_client_are_open_at_once(redline: RunningServi
         await barrier.wait()
         (event_id,) = await published(redline, 1)
     assert {task.result() for task in tasks} == {event_id}
+
+
+async def test_a_ticket_opens_what_the_clients_token_opens(redline: RunningService) -> None:
+    async with client_for(redline) as client, sync_client_for(redline) as blocking:
+        for ticket in (await client.ticket(), await asyncio.to_thread(blocking.ticket)):
+            stream = await redline.http.get(f"{redline.url}{ticket.url}&follow=false")
+            assert (stream.status_code, b'"org":"acme"' in stream.content) == (200, True)
+            by_itself = await redline.http.get(f"{redline.url}/v1/stream", params={"ticket": ticket.ticket, "follow": "false"})
+            assert by_itself.status_code == 200
+    async with client_for(redline, token=redline.token(scopes="events:publish")) as client:
+        with pytest.raises(Refused) as caught:
+            await client.ticket()
+    assert caught.value.code == "forbidden"

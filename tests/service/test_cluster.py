@@ -208,6 +208,9 @@ async def both_are_one_service(urls: list[str]) -> None:
             assert response.status_code == 201, response.text
             assert response.json()["duplicate"] is bool(number % 2), "a key counts on every node"
             ids.append(response.json()["id"])
+        for seller, other in (urls, urls[::-1]):
+            bought = (await http.post(f"{seller}/v1/stream/tickets")).json()
+            streams.append(await StreamConnection.open(f"{other}{bought['url']}&last_event_id=earliest"))
     assert ids[::2] == ids[1::2]
     for stream in streams:
         assert [event.last_event_id for event in await stream.collect(3)] == ids[::2]

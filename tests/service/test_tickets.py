@@ -6,8 +6,11 @@ and after its minute it opens nothing, and says where another is to be had.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,7 +20,7 @@ import pytest
 from redline.clock import parse_rfc3339
 from redline.errors import StartupError
 from redline.settings import load_settings
-from redline.testing import serving
+from redline.testing import PATIENCE, serving
 from redline.web.app import create_app
 
 if TYPE_CHECKING:
@@ -348,3 +351,28 @@ def test_a_public_key_is_no_secret() -> None:
     pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n"
     with pytest.raises(StartupError, match=r"^tickets\.secret \(REDLINE_TICKETS__SECRET\): is the text of a key or certificate"):
         create_app(load_settings(None, {}, {"auth": AUTH, "tickets": {"secret": pem}}))
+
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.mark.toolchain("curl")
+async def test_the_readmes_commands_do_what_they_say(redline: RunningService) -> None:
+    section = README.read_text().partition("### A ticket in the URL")[2].partition("\n## ")[0]
+    (block,) = re.findall(r"^```console\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    commands = re.sub(r"^\$ ", "", block, flags=re.MULTILINE).replace("http://127.0.0.1:8000", redline.url)
+    environ = {**os.environ, "REDLINE_TOKEN": redline.token()}
+    shell = await asyncio.create_subprocess_exec("bash", "-ec", commands, stdout=asyncio.subprocess.PIPE, env=environ)
+    try:
+        assert shell.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            assert await shell.stdout.readline() == b"event: stream.open\n"
+            event_id = await redline.publish()
+            await shell.stdout.readuntil(f"id: {event_id}\n".encode())
+        await redline.service.broker.drain()
+        async with asyncio.timeout(PATIENCE):
+            assert await shell.wait() == 0
+    finally:
+        if shell.returncode is None:
+            shell.kill()
+            await shell.wait()

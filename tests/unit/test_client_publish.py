@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import pytest
 
-from redline.client import BadAnswer, Client, ClientError, NewEvent, Published, Refused, Retry, SyncClient, Unreachable
+from redline.client import BadAnswer, Client, ClientError, NewEvent, Published, Refused, Retry, SyncClient, Ticket, Unreachable
 from redline.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -476,3 +476,47 @@ async def test_validation_publishes_nothing() -> None:
     assert first is None
     assert isinstance(second, Refused)
     assert [request.url.params["dry_run"] for request in service.requests] == ["true", "true"]
+
+
+# Tickets: bought in the same way.
+
+SOLD = {"ticket": "eyJ0.eyJ1.c2ln", "expiresAt": "2026-11-22T10:01:00.000Z", "url": "/v1/stream?ticket=eyJ0.eyJ1.c2ln"}
+
+
+async def test_a_ticket_is_bought_as_the_contract_says() -> None:
+    service = Service(answer(200, SOLD))
+    async with service.client() as client:
+        ticket = await client.ticket()
+    assert ticket == Ticket("eyJ0.eyJ1.c2ln", "2026-11-22T10:01:00.000Z", "/v1/stream?ticket=eyJ0.eyJ1.c2ln")
+    assert ticket.as_json() == SOLD
+    assert "eyJ" not in repr(ticket)
+    (request,) = service.requests
+    assert (request.method, str(request.url), request.content) == ("POST", f"{URL}/v1/stream/tickets", b"")
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+    assert "content-type" not in request.headers
+
+
+async def test_a_ticket_is_asked_for_again_where_it_failed_for_now_and_with_another_token_once() -> None:
+    service = Service(refusal(401, "unauthenticated"), CUT, refusal(503, "over_capacity"), answer(200, SOLD))
+    async with service.client(lambda: "new" if service.requests else "old") as client:
+        assert (await client.ticket()).as_json() == SOLD
+    assert [request.headers["authorization"] for request in service.requests] == ["Bearer old", *["Bearer new"] * 3]
+    assert len(service.slept) == 2
+
+
+async def test_a_ticket_that_is_refused_is_refused() -> None:
+    service = Service(refusal(403, "forbidden"))
+    async with service.client() as client:
+        with pytest.raises(Refused) as caught:
+            await client.ticket()
+    assert (caught.value.code, len(service.requests)) == ("forbidden", 1)
+
+
+@pytest.mark.parametrize(
+    "strange", [{}, [], None, {**SOLD, "ticket": ""}, {**SOLD, "expiresAt": 1}, {"ticket": "a", "expiresAt": "b"}, {"id": "e-1"}], ids=str
+)
+async def test_what_is_no_ticket_is_called_that(strange: object) -> None:
+    service = Service(answer(200, strange))
+    async with service.client() as client:
+        with pytest.raises(BadAnswer, match="did not answer with a ticket"):
+            await client.ticket()
