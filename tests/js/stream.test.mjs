@@ -47,6 +47,7 @@ test('a page whose token function buys tickets gets one for each connection that
   world.last.event('e-1');
   world.last.cut(); // within its minute the browser comes back with the same ticket
   world.last.open('e-1');
+  await settle();
   assert.equal(world.sources.length, 1);
   world.last.cut({ forGood: true }); // after it, with a 401
   await settle();
