@@ -37,7 +37,7 @@ export type Handled<Events, Pattern extends string> = Pattern extends "*"
       ? (Events & ControlMap)[Pattern]
       : never;
 
-/** A signed token, or a stream ticket. */
+/** A signed token, or a stream ticket: the answer of POST /v1/stream/tickets will do as it is. */
 export type Credential = string | { readonly ticket: string };
 
 export interface StreamError {
