@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from redline.testing import RunningService
     from tests.browser.pages import Pages
     from tests.browser.tabs import Tabs
-    from tests.nginx import Nginx
+    from tests.front import Front
 
 pytestmark = pytest.mark.toolchain("chromium", "nginx")
 
@@ -128,7 +128,7 @@ async def test_a_refusal_is_no_reason_to_come_back(redline: RunningService, tabs
         assert "signature" in error["message"]
 
 
-def check_logs(nginx: Nginx, token: str) -> None:
+def check_logs(nginx: Front, token: str) -> None:
     """Check that nginx told of its own answers, and of no token."""
     logs = nginx.logs()
     assert "upstream=502" in logs["access.log"]
