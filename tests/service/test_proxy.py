@@ -18,8 +18,8 @@ import pytest
 from redline.broker.control import closing_frame
 from redline.settings import load_settings
 from redline.testing import ManualClock, RunningService, StreamConnection, relaying, serving
-from tests import caddy, nginx
 from tests.browser.proxy import proxying
+from tests.proxies import PROXIES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -30,16 +30,15 @@ if TYPE_CHECKING:
 
     Opener = Callable[..., Awaitable[StreamConnection]]
 
-FRONTINGS: dict[str, Fronting] = {"nginx": nginx.fronting, "caddy": caddy.fronting}
-
 EVENTS = {"Accept": "text/event-stream"}
 JSON = {"Accept": "application/json"}
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.toolchain(name)) for name in FRONTINGS])
+@pytest.fixture(params=PROXIES)
 def fronting(request: pytest.FixtureRequest) -> Fronting:
     """Return what runs a proxy."""
-    return FRONTINGS[request.param]
+    runs: Fronting = request.param
+    return runs
 
 
 @pytest.fixture
