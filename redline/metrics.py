@@ -125,9 +125,12 @@ class Metrics:
         registry = self._registry = CollectorRegistry(auto_describe=False)
 
         self.streams_open = Gauge("redline_streams_open", "Streams that are open now.", registry=registry)
+        self.streams_limit = Gauge("redline_streams_limit", "Streams that may be open at once (limits.streams).", registry=registry)
         self.streams_opened = Counter("redline_streams_opened", "Streams that were opened.", registry=registry)
         closed = Counter("redline_streams_closed", "Streams that ended, by reason.", ["reason"], registry=registry)
         self.streams_closed = Children(closed, CLOSE_REASONS)
+        unopened = Counter("redline_streams_refused", "Streams that were not opened, by the error's code.", ["code"], registry=registry)
+        self.streams_refused = Children(unopened, _codes())
         self.slow_subscribers = Counter(
             "redline_slow_subscribers", "Streams that were paused because their reader did not keep up.", registry=registry
         )

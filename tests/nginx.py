@@ -1,13 +1,14 @@
 """A real nginx with the configuration that is shipped.
 
-The law of this module: what runs is ``config/nginx.conf`` itself. Put in are ports and paths, in the lines that the file marks as its
-reader's own; a line that is not there any more, or there twice, is an error. The process needs no rights, and no files outside its folder.
+The law of this module: what runs is ``config/nginx.conf`` itself, but for ports and paths (:mod:`tests.front`). The process needs no
+rights, and no files outside its folder.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import socket
 from contextlib import asynccontextmanager
@@ -15,29 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tests.front import Front, changed
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
 SHIPPED = Path(__file__).parents[1] / "config" / "nginx.conf"
+SILENCE = "75s"
+_LINE = re.compile(r'"[A-Z]+ (\S*) HTTP/1.[01]" ([0-9]+) .* id=(\S+) ')
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-
-
-class Nginx:
-    """One nginx, at ``url``. What it wrote is in ``folder``."""
-
-    def __init__(self, port: int, folder: Path) -> None:
-        """Made by :func:`fronting`."""
-        self.url = f"http://127.0.0.1:{port}"
-        self.folder = folder
-        self._port = port
-
-    def before(self, url: str) -> str:
-        """Return a URL of the service as one of nginx."""
-        return urlsplit(url)._replace(netloc=f"127.0.0.1:{self._port}").geturl()
-
-    def logs(self) -> dict[str, str]:
-        """Return what it has written by now, by the files' names."""
-        return {path.name: path.read_text() for path in self.folder.glob("*.log")}
 
 
 def configured(folder: Path, port: int, upstreams: Sequence[str], changes: Mapping[str, str]) -> str:
@@ -45,21 +32,18 @@ def configured(folder: Path, port: int, upstreams: Sequence[str], changes: Mappi
     first, *others = [f"127.0.0.1:{urlsplit(upstream).port}" for upstream in upstreams]
     second = "#server 127.0.0.1:8001 max_fails=0;"
     temporary = [f"{name}_temp_path {folder}/{name};" for name in _TEMPORARY]  # of a packaged nginx they are the system's
-    text = SHIPPED.read_text()
-    for old, new in {
-        "listen 80; # <- yours": f"listen 127.0.0.1:{port};",
-        " server 127.0.0.1:8000 max_fails": f" server {first} max_fails",
-        second: " ".join(second[1:].replace("127.0.0.1:8001", other) for other in others) or second,
-        "error_log /var/log/nginx/error.log warn; # <- yours": f"error_log {folder}/error.log warn;",
-        "access_log /var/log/nginx/redline.log redline; # <- yours": f"access_log {folder}/access.log redline;",
-        "\nhttp {\n": "\nhttp {\n" + "\n".join(temporary) + "\n",
-        **changes,
-    }.items():
-        if text.count(old) != 1:
-            msg = f"{SHIPPED.name} has {text.count(old)} times what the test puts something else for: {old!r}"
-            raise AssertionError(msg)
-        text = text.replace(old, new)
-    return text
+    return changed(
+        SHIPPED,
+        {
+            "listen 80; # <- yours": f"listen 127.0.0.1:{port};",
+            " server 127.0.0.1:8000 max_fails": f" server {first} max_fails",
+            second: " ".join(second[1:].replace("127.0.0.1:8001", other) for other in others) or second,
+            "error_log /var/log/nginx/error.log warn; # <- yours": f"error_log {folder}/error.log warn;",
+            "access_log /var/log/nginx/redline.log redline; # <- yours": f"access_log {folder}/access.log redline;",
+            "\nhttp {\n": "\nhttp {\n" + "\n".join(temporary) + "\n",
+            **changes,
+        },
+    )
 
 
 def command(folder: Path) -> list[str]:
@@ -80,22 +64,23 @@ def command(folder: Path) -> list[str]:
 
 
 @asynccontextmanager
-async def fronting(folder: Path, *upstreams: str, changes: Mapping[str, str] | None = None) -> AsyncIterator[Nginx]:
-    """Run nginx before Redline's nodes at the URLs ``upstreams`` for the length of the block.
+async def fronting(folder: Path, *upstreams: str, silence: str = SILENCE, changes: Mapping[str, str] | None = None) -> AsyncIterator[Front]:
+    """Run nginx before Redline's nodes; see :class:`tests.front.Fronting`. ``changes`` are further ones of the shipped file, old to new.
 
     It is given the socket that it listens on, as an older nginx gives it to the one that replaces it: so the port is free, and whoever
     connects before it has started is served once it has. Should it not start, connections are refused.
     """
+    timeout = {f"proxy_read_timeout {SILENCE};": f"proxy_read_timeout {silence};"}
     folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - a moment, before anything runs
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
         listening.setblocking(False)  # noqa: FBT003 - nginx takes it as it is, and its workers compete for connections
         port = listening.getsockname()[1]
-        (folder / "nginx.conf").write_text(configured(folder, port, upstreams, changes or {}))
+        (folder / "nginx.conf").write_text(configured(folder, port, upstreams, {**timeout, **(changes or {})}))
         process = await asyncio.create_subprocess_exec(
             *command(folder), pass_fds=[listening.fileno()], env={**os.environ, "NGINX": f"{listening.fileno()};"}
         )
     try:
-        yield Nginx(port, folder)
+        yield Front(port, folder, _LINE)
     finally:
         if process.returncode is None:
             process.terminate()

@@ -45,6 +45,7 @@ class Broker:
         self.wheel = Wheel(clock, limits.granularity)
         self._metrics = metrics
         metrics.streams_open.set_function(lambda: len(self._open))
+        metrics.streams_limit.set(limits.streams)
         self._topics = Topics(log, limits, clock, self.wheel, metrics)
         self.turns = Turns()
         self.pages = Pages(log, limits.page_bytes)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from redline.testing import RunningService
-    from tests.nginx import Nginx
+    from tests.front import Front
 
 pytestmark = pytest.mark.toolchain("nginx")
 
@@ -51,7 +51,7 @@ async def test_a_ticket_that_one_node_sold_opens_streams_on_both(tmp_path: Path)
 
 
 @pytest.fixture
-async def nginx(redline: RunningService, other: RunningService, tmp_path: Path) -> AsyncIterator[Nginx]:
+async def nginx(redline: RunningService, other: RunningService, tmp_path: Path) -> AsyncIterator[Front]:
     """Run nginx before both."""
     async with fronting(tmp_path / "nginx", redline.url, other.url) as running:
         yield running
@@ -75,7 +75,7 @@ def test_the_second_nodes_line_needs_its_sign_taken_away_and_no_more(tmp_path: P
     assert told.returncode == 0, told.stderr
 
 
-async def test_streams_go_to_the_node_with_the_fewest(redline: RunningService, other: RunningService, nginx: Nginx) -> None:
+async def test_streams_go_to_the_node_with_the_fewest(redline: RunningService, other: RunningService, nginx: Front) -> None:
     streams = []
     for _ in range(12):
         streams.append(await StreamConnection.open(nginx.before(redline.stream_url())))

@@ -28,6 +28,8 @@ def test_every_name_is_there_from_the_start_at_zero() -> None:
     assert set(ours.values()) == {0}
     assert {name for name, _ in ours} == {
         "redline_streams_open",
+        "redline_streams_limit",
+        "redline_streams_refused_total",
         "redline_streams_opened_total",
         "redline_streams_closed_total",
         "redline_slow_subscribers_total",

@@ -1,6 +1,6 @@
-"""A browser's stream through a real nginx with the shipped ``config/nginx.conf``.
+"""A browser's stream through real proxies with the configurations that are shipped, ``config/nginx.conf`` and ``config/Caddyfile``.
 
-The law of these tests: while Redline is away, nginx keeps the browser coming back, and once it has returned nothing is lost or repeated;
+The law of these tests: while Redline is away, a proxy keeps the browser coming back, and once it has returned nothing is lost or repeated;
 with ``redline.js`` and with a bare EventSource, which gives up for good on any status but 200.
 """
 
@@ -17,8 +17,8 @@ from redline.metrics import Metrics
 from redline.testing import serving
 from tests.browser.conftest import QUICK
 from tests.browser.test_trouble import SECRET, LastingLog, token_of
-from tests.nginx import fronting
 from tests.ports import free_ports
+from tests.proxies import PROXIES
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from redline.testing import RunningService
     from tests.browser.pages import Pages
     from tests.browser.tabs import Tabs
-    from tests.nginx import Nginx
+    from tests.front import Front, Fronting
 
-pytestmark = pytest.mark.toolchain("chromium", "nginx")
+pytestmark = pytest.mark.toolchain("chromium")
 
 BARE = """(url) => {
   window.bare = { ids: [], opened: [], closing: [], errors: 0 };
@@ -39,6 +39,13 @@ BARE = """(url) => {
   source.addEventListener('stream.closing', ({ data }) => bare.closing.push(JSON.parse(data)));
   source.addEventListener('error', () => (bare.errors += 1));
 }"""
+
+
+@pytest.fixture(params=PROXIES)
+def fronting(request: pytest.FixtureRequest) -> Fronting:
+    """Return what runs a proxy."""
+    runs: Fronting = request.param
+    return runs
 
 
 class Restarting:
@@ -55,12 +62,12 @@ class Restarting:
         return serving(self._settings, clock=self._clock, log=self._log)
 
 
-async def test_a_stream_of_the_module_outlives_a_restart(pages: Pages, tabs: Tabs, tmp_path: Path) -> None:
+async def test_a_stream_of_the_module_outlives_a_restart(pages: Pages, tabs: Tabs, fronting: Fronting, tmp_path: Path) -> None:
     service, token = Restarting(pages), token_of(SECRET)
     async with AsyncExitStack() as stack:
         async with service() as redline:
-            nginx = await stack.enter_async_context(fronting(tmp_path, redline.url))
-            tab = await tabs.open(nginx.url, lambda: token)
+            proxy = await stack.enter_async_context(fronting(tmp_path, redline.url))
+            tab = await tabs.open(proxy.url, lambda: token)
             await tab.until_state("open")
             seen = [await redline.publish(token=token) for _ in range(3)]
             await tab.until_seen(seen)
@@ -75,17 +82,17 @@ async def test_a_stream_of_the_module_outlives_a_restart(pages: Pages, tabs: Tab
             assert closing[0] == {"reason": "shutdown", "retryable": True}, "Redline's own word passes"
             assert {data["reason"] for data in closing[1:]} == {"over_capacity"}
             assert await tab.seen("gaps") == []
-    check_logs(nginx, token)
+    check_logs(proxy, token)
 
 
-async def test_a_bare_eventsource_outlives_a_restart(pages: Pages, tabs: Tabs, tmp_path: Path) -> None:
+async def test_a_bare_eventsource_outlives_a_restart(pages: Pages, tabs: Tabs, fronting: Fronting, tmp_path: Path) -> None:
     service, token = Restarting(pages), token_of(SECRET)
     async with AsyncExitStack() as stack:
         async with service() as redline:
-            nginx = await stack.enter_async_context(fronting(tmp_path, redline.url))
+            proxy = await stack.enter_async_context(fronting(tmp_path, redline.url))
             page = await tabs.context.new_page()
             await page.goto(pages.url)
-            await page.evaluate(BARE, nginx.before(redline.stream_url(token)))
+            await page.evaluate(BARE, proxy.before(redline.stream_url(token)))
             await page.wait_for_function("bare.opened.length === 1")
             seen = [await redline.publish(token=token) for _ in range(3)]
             await page.wait_for_function("bare.ids.length === 3")
@@ -99,17 +106,19 @@ async def test_a_bare_eventsource_outlives_a_restart(pages: Pages, tabs: Tabs, t
             assert await page.evaluate("bare.ids") == seen
             assert [opened["resumed"] for opened in await page.evaluate("bare.opened")] == [False, True]
             await page.close()
-    check_logs(nginx, token)
+    check_logs(proxy, token)
 
 
-async def test_a_bare_eventsource_that_begins_while_the_service_is_down_gets_its_stream(pages: Pages, tabs: Tabs, tmp_path: Path) -> None:
+async def test_a_bare_eventsource_that_begins_while_the_service_is_down_gets_its_stream(
+    pages: Pages, tabs: Tabs, fronting: Fronting, tmp_path: Path
+) -> None:
     service, token = Restarting(pages), token_of(SECRET)
     async with service() as redline:
         url = redline.stream_url(token)
-    async with fronting(tmp_path, redline.url) as nginx:
+    async with fronting(tmp_path, redline.url) as proxy:
         page = await tabs.context.new_page()
         await page.goto(pages.url)
-        await page.evaluate(BARE, nginx.before(url))
+        await page.evaluate(BARE, proxy.before(url))
         await page.wait_for_function("bare.closing.length === 1 && bare.errors >= 1")
         async with service() as redline:
             await page.wait_for_function("bare.opened.length === 1")
@@ -119,19 +128,18 @@ async def test_a_bare_eventsource_that_begins_while_the_service_is_down_gets_its
             await page.close()
 
 
-async def test_a_refusal_is_no_reason_to_come_back(redline: RunningService, tabs: Tabs, tmp_path: Path) -> None:
-    async with fronting(tmp_path, redline.url) as nginx:
-        tab = await tabs.open(nginx.url, lambda: token_of("another secret".ljust(48)))
+async def test_a_refusal_is_no_reason_to_come_back(redline: RunningService, tabs: Tabs, fronting: Fronting, tmp_path: Path) -> None:
+    async with fronting(tmp_path, redline.url) as proxy:
+        tab = await tabs.open(proxy.url, lambda: token_of("another secret".ljust(48)))
         await tab.until_state("refused")
         error = (await tab.status())["error"]
         assert error["code"] == "unauthenticated"
         assert "signature" in error["message"]
 
 
-def check_logs(nginx: Nginx, token: str) -> None:
-    """Check that nginx told of its own answers, and of no token."""
-    logs = nginx.logs()
-    assert "upstream=502" in logs["access.log"]
-    for text in logs.values():
+def check_logs(proxy: Front, token: str) -> None:
+    """Check that the proxy told of its own answers, and of no token."""
+    assert "/v1/stream" in {line.path for line in proxy.access()}
+    for text in proxy.logs().values():
         assert token not in text
         assert "token=" not in text
