@@ -18,8 +18,8 @@ from redline.logs import redact
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from redline.auth.key_files import LoadedKeys
     from redline.settings import Settings
-
 
 _T = TypeVar("_T")
 
@@ -72,15 +72,29 @@ def _keys(settings: Settings, faults: list[str]) -> list[str]:
     sources: list[dict[str, object]] = [{"secret": auth.secret}] if auth.secret is not None else []
     sources += [{"previous_secrets": (secret,)} for secret in auth.previous_secrets]
     sources += [{"keys": (path,)} for path in auth.keys]
-    sources += [{"jwks": auth.jwks}] if auth.jwks is not None else []
+    sources += [{"jwks": auth.jwks}] if auth.jwks is not None and auth.jwks_url is None else []
     _tried(lambda: token_rules(settings), faults)
     found: list[str] = []
-    for source in sources or [{}]:
+    for source in sources or ([{}] if auth.jwks_url is None else []):
         alone = settings.model_copy(update={"auth": auth.model_copy(update=none | source)})
         ring = _tried(lambda alone=alone: key_ring(alone), faults)  # type: ignore[misc]  # mypy infers no type for such a lambda
         if ring is not None:
             found += [algorithm for key in ring.keys for algorithm in key.algorithms]
+    url = auth.jwks_url
+    if url is not None and (loaded := _tried(lambda: _fetched(url), faults)) is not None:
+        found += [algorithm for key in loaded.keys for algorithm in key.algorithms]
+        for note in loaded.notes:
+            complain(f"warning: {note}")
     return found
+
+
+def _fetched(url: str) -> LoadedKeys:
+    """Return the keys that are at a URL at this moment."""
+    import asyncio  # noqa: PLC0415 - heavy
+
+    from redline.auth.jwks import fetch_keys  # noqa: PLC0415 - heavy
+
+    return asyncio.run(fetch_keys(url))
 
 
 def _tried(attempt: Callable[[], _T], faults: list[str]) -> _T | None:

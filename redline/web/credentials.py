@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from redline.auth.tokens import UnknownKey
 from redline.errors import AmbiguousCredentials, Unauthenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sanic import Request
 
     from redline.auth.principal import Principal
     from redline.auth.tokens import TokenVerifier
+    from redline.web.service import Service
 
 _TICKETS = "This server issues no stream tickets. Use ?token= with a signed token."
 
@@ -72,3 +74,18 @@ def caller(request: Request, verifier: TokenVerifier) -> Principal:
         msg = "The request has no credential. Send Authorization: Bearer with a signed token; this route takes none from the URL."
         raise Unauthenticated(msg)
     return verifier.verify(tokens[0])
+
+
+async def identified(service: Service, prove: Callable[[], Principal]) -> Principal:
+    """Return who ``prove`` (one of the two above) says it is; where it lacks the token's key, look for that at the JWKS URL, and ask again.
+
+    Besides what ``prove`` raises, ``KeysUnavailable`` where nobody can tell now, which is transient.
+    """
+    try:
+        return prove()
+    except UnknownKey as unknown:
+        if service.remote_keys is None:
+            raise
+        missing = unknown
+    await service.remote_keys.look(missing)
+    return prove()

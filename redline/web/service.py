@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from sanic import Request, Sanic
 
+    from redline.auth.jwks import RemoteKeys
     from redline.auth.tokens import TokenVerifier
     from redline.broker.broker import Broker
     from redline.clock import Clock
@@ -30,6 +31,7 @@ class Service:
     metrics: Metrics
     kinds: KindRegistry
     verifier: TokenVerifier
+    remote_keys: RemoteKeys | None
     broker: Broker
     publisher: Publisher
     watchdog: Watchdog

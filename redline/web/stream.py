@@ -16,8 +16,8 @@ from sanic.response import HTTPResponse
 from redline.auth.principal import STREAM_READ
 from redline.broker.broker import Request as StreamRequest
 from redline.broker.filter import Filter
-from redline.errors import Draining
-from redline.web.credentials import reader
+from redline.errors import Draining, OverCapacity
+from redline.web.credentials import identified, reader
 from redline.web.errors import as_redline_error, error_response
 from redline.web.query import query_of, stream_query
 from redline.web.relay import relay
@@ -46,7 +46,10 @@ async def stream(request: Request) -> HTTPResponse | None:
     """Open a stream, or say why not."""
     service = service_of(request)
     query = query_of(request)
-    principal = reader(request, query, service.verifier)
+    try:
+        principal = await identified(service, lambda: reader(request, query, service.verifier))
+    except OverCapacity as unjudged:  # not for who it is: nobody can tell for now
+        return _refusal(request, service, unjudged)
     try:
         principal.require(STREAM_READ)
         return await _open(request, service, principal, stream_query(request, query, service.kinds))
