@@ -82,7 +82,7 @@ class HttpDocument:
             raise FetchError(msg) from None
 
     async def _body(self, response: httpx.Response) -> bytes:
-        if response.is_redirect:
+        if response.has_redirect_location:
             msg = f"answers {response.status_code}, a redirect, and none is followed; give the address that it leads to"
             raise FetchError(msg)
         if response.status_code != HTTPStatus.OK:

@@ -166,7 +166,7 @@ class RemoteKeys:
     def _refusal(self) -> KeysUnavailable | Draining:
         if self._stopped:
             return Draining("The service is going down. Try again.", retry_after=1)
-        seconds = math.ceil(self._pace.due(wanted=True) - self._clock.monotonic())
+        seconds = 0 if self._fetching else math.ceil(self._pace.due(wanted=True) - self._clock.monotonic())
         msg = "The token's key could not be looked up at its issuer, so nobody can tell whether it is good. Try again."
         return KeysUnavailable(msg, retry_after=max(1, seconds))
 

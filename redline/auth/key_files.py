@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from redline.auth.jose import decode_base64url, decode_object
-from redline.auth.keys import ALGORITHMS, Key
+from redline.auth.keys import ALGORITHMS, SECRET_ALGORITHMS, Key
 from redline.errors import StartupError
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ def parse_jwks(document: str | bytes, *, source: str, published: bool = False) -
             notes.append(f"{name}: passed over: {error}")
     if not keys:
         why = f" ({notes[0].removeprefix(f'{source}: ')})" if notes else ""
-        msg = f"{source}: holds no key that tokens can be verified with{why}; it takes keys for {', '.join(ALGORITHMS)}"
+        takes = ", ".join(name for name in ALGORITHMS if not published or name not in SECRET_ALGORITHMS)
+        msg = f"{source}: holds no key that tokens can be verified with{why}; it takes keys for {takes}"
         raise StartupError(msg)
     return LoadedKeys(tuple(keys), tuple(notes))
 
