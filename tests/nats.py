@@ -207,9 +207,9 @@ class NatsCluster:
 
         client = await nats.connect([server.url for server in self.servers if server.running])
         try:
-            for _ in range(300):
+            for _ in range(120):
                 try:
-                    await client.jetstream(timeout=0.1).account_info()
+                    await client.jetstream(timeout=0.5).account_info()
                 except Exception:  # noqa: BLE001, S112 - no leader yet
                     continue
                 return
