@@ -1,8 +1,8 @@
 """Entry points -> objects.
 
 The law of this module: whatever fails names the distribution and the entry point at fault, and one look shows every fault, not the first.
-A plugin is strange code, so its import may raise anything; nothing it does there but an interrupt gets past this module. What the objects
-are is not known here.
+A plugin is strange code, so its import may raise anything; nothing but the user's Ctrl-C gets past this module. What the objects are is
+not known here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redline.errors import StartupError
+from redline.interrupts import Interrupted, interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +64,10 @@ class Found:
         """The distribution and the entry point, as messages name them."""
         return owner(self.distribution, self.version, self.entry_point)
 
+    def fault(self, message: str, error: BaseException | None = None) -> Fault:
+        """Return a fault of this one; ``error`` is what was raised, if something was."""
+        return Fault(self.distribution, self.version, self.entry_point, message, error, self.origin)
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -99,7 +104,9 @@ def reason(error: BaseException) -> str:
     """Return ``error`` as a part of one line: its type and what it says, cut at 300 characters. Never raises."""
     try:
         said = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001 - a plugin's exception may not even be printable
+    except Interrupted:
+        raise
+    except BaseException:  # noqa: BLE001 - a plugin's exception may not even be printable
         said = "(it cannot say what)"
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
     return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
@@ -111,7 +118,10 @@ def installed(group: str) -> Iterable[metadata.EntryPoint]:
 
 
 def survey(group: str, source: EntryPointSource = installed) -> tuple[list[Found], list[Fault]]:
-    """Return what the entry points of ``group`` lead to, and what is wrong with the others, both sorted by entry point. Never raises."""
+    """Return what the entry points of ``group`` lead to, and what is wrong with the others, both sorted by entry point.
+
+    It raises nothing but :class:`~redline.interrupts.Interrupted`.
+    """
     try:
         entry_points = list(source(group))
     except Exception as error:  # noqa: BLE001 - metadata is written by strangers' build tools
@@ -122,7 +132,8 @@ def survey(group: str, source: EntryPointSource = installed) -> tuple[list[Found
     for entry_point, distribution, version in _once(entry_points):
         origin = entry_point.origin if isinstance(entry_point, PlacedEntryPoint) else ENVIRONMENT
         try:
-            obj = _load(entry_point.value, origin)
+            with interruptible():
+                obj = _load(entry_point.value, origin)
         except _CannotLoadError as error:
             faults.append(Fault(distribution, version, entry_point.name, str(error), error.__cause__, origin))
         else:
@@ -187,7 +198,7 @@ def _load(value: str, origin: str) -> object:
     module = match["module"]
     try:
         obj: object = import_module(module)
-    except KeyboardInterrupt:
+    except Interrupted:
         raise
     except BaseException as error:  # a module may also call sys.exit
         msg = _hidden(module, origin) or f"importing {module} failed: {reason(error)}"
@@ -198,7 +209,7 @@ def _load(value: str, origin: str) -> object:
     for attribute in filter(None, (match["attributes"] or "").split(".")):
         try:
             obj = getattr(obj, attribute)
-        except KeyboardInterrupt:
+        except Interrupted:
             raise
         except AttributeError as error:
             msg = f"{walked} has no attribute {attribute!r}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.nats import NatsServer
 
@@ -26,9 +27,15 @@ _LONG = ("packaging", "faults", "browser", "jetstream", "testing", "service", "c
 
 
 def pytest_configure() -> None:
-    """Take SIGINT as usual, also where the tests were started in the background: an ignored signal would be ignored by every child."""
+    """Take SIGINT as usual, also where the tests were started in the background: an ignored signal would be ignored by every child.
+
+    And let Hypothesis hold no example to a time: by default one that takes 0.2 s fails, which any does on a machine that stands still.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Over what is in force, which in CI is a profile of its own.
+    settings.register_profile("untimed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -100,6 +107,14 @@ def _sendable(value: object) -> object:
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """Run async tests as the service runs: on asyncio over uvloop."""
     return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt, as in a program; another test, or a shell that runs this in its background, may have it else."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -207,9 +207,9 @@ class NatsCluster:
 
         client = await nats.connect([server.url for server in self.servers if server.running])
         try:
-            for _ in range(300):
+            for _ in range(120):
                 try:
-                    await client.jetstream(timeout=0.1).account_info()
+                    await client.jetstream(timeout=0.5).account_info()
                 except Exception:  # noqa: BLE001, S112 - no leader yet
                     continue
                 return
@@ -219,15 +219,23 @@ class NatsCluster:
         raise AssertionError(msg)
 
     async def leader(self, stream: str) -> NatsServer:
-        """Return the server that leads a stream."""
+        """Return the server that leads a stream. Who leads may be undecided for a while, or slow to answer: it is asked again."""
         import nats  # noqa: PLC0415 - only who asks for a cluster
 
         client = await nats.connect([server.url for server in self.servers if server.running])
         try:
-            info: Any = await client.jetstream(timeout=5).stream_info(stream)
+            for _ in range(30):
+                try:
+                    info: Any = await client.jetstream(timeout=2).stream_info(stream)
+                except nats.errors.TimeoutError:
+                    continue
+                for server in self.servers:
+                    if server.name == info.cluster.leader:
+                        return server
         finally:
             await client.close()
-        return next(server for server in self.servers if server.name == info.cluster.leader)
+        msg = f"{stream} has no leader: {self.servers[0].log}"
+        raise AssertionError(msg)
 
     def kill(self) -> None:
         """Kill all. Harmless where none runs."""

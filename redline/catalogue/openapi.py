@@ -40,7 +40,10 @@ def openapi(kinds: KindRegistry, version: str) -> dict[str, Any]:
         "tags": [
             {"name": "events", "description": "Publishing, and the stream."},
             {"name": "catalogue", "description": "What is installed. No token is needed."},
-            {"name": "operations", "description": "What an orchestrator asks. No token is needed."},
+            {
+                "name": "operations",
+                "description": "What an orchestrator asks. No token is needed, but for metrics where the service says so.",
+            },
         ],
         "paths": {
             "/v1/stream": {"get": _stream()},
@@ -56,9 +59,14 @@ def openapi(kinds: KindRegistry, version: str) -> dict[str, Any]:
                 "get": {
                     "operationId": "metrics",
                     "summary": "Counters and gauges for Prometheus",
+                    "description": "Open to all, unless the service sets metrics.admin_only: then a token with the scope admin is needed. "
+                    "Where it sets metrics.enabled to false, nothing is here (404).",
                     "tags": ["operations"],
-                    "security": [],
-                    "responses": {"200": {"description": "The Prometheus text format.", "content": {"text/plain": {"schema": TEXT}}}},
+                    "security": [{}, {"bearer": []}],
+                    "responses": {
+                        "200": {"description": "The Prometheus text format.", "content": {"text/plain": {"schema": TEXT}}},
+                        **_refusals(400, 401, 403, 404),
+                    },
                 }
             },
         },

@@ -138,7 +138,7 @@ async def _bench(wanted: _Wanted) -> tuple[str, Report]:
 
         async def metrics() -> str:
             try:
-                answer = await http.get(url.rstrip("/") + "/metrics")
+                answer = await http.get(url.rstrip("/") + "/metrics", headers={"Authorization": f"Bearer {token}"} if token else {})
             except httpx.HTTPError:
                 return ""
             return answer.text if answer.is_success else ""

@@ -88,10 +88,12 @@ def _count(kinds: int) -> str:
 
 
 def _installed(registry: KindRegistry, patterns: Sequence[str]) -> dict[str, Export]:
-    from redline.kinds.compatibility import Export  # noqa: PLC0415 - heavy
+    from redline.kinds.compatibility import Export, Terms  # noqa: PLC0415 - heavy
 
     return {
-        kind.name: Export(kind.name, kind.policy.version, json.loads(kind.schema_json)) for kind in registry if _wanted(kind.name, patterns)
+        kind.name: Export(kind.name, kind.policy.version, json.loads(kind.schema_json), Terms(kind.policy.max_bytes, kind.policy.scope))
+        for kind in registry
+        if _wanted(kind.name, patterns)
     }
 
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from redline.discovery import ENVIRONMENT, DiscoveryError, Fault, installed, owner, reason, survey
+from redline.discovery import ENVIRONMENT, DiscoveryError, installed, owner, reason, survey
+from redline.interrupts import Interrupted, interruptible
 from redline.kinds.clean import clean_json
 from redline.kinds.contract import PayloadError, Policy, check_name
 from redline.kinds.dialect import as_json, misfit, schema_fault
@@ -22,7 +23,7 @@ from redline.kinds.model import ModelKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from redline.discovery import EntryPointSource, Found
+    from redline.discovery import EntryPointSource, Fault, Found
     from redline.kinds.contract import EventKind
 
 GROUP = "redline.kinds"
@@ -99,23 +100,26 @@ def load_kinds(source: EntryPointSource = installed) -> KindRegistry:
 
 
 def survey_kinds(source: EntryPointSource = installed) -> tuple[KindRegistry, list[Fault]]:
-    """Return the usable kinds, and what is wrong with the others, for ``redline check``. Never raises."""
+    """Return the usable kinds, and what is wrong with the others, for ``redline check``; raises nothing but ``Interrupted``."""
     found, faults = survey(GROUP, source)
     kinds: dict[str, RegisteredKind] = {}
     for one in found:
-        check = _Check(one)
-        kind = check.run()
+        kind, wrong = examine(one)
+        faults.extend(wrong)
         if kind is not None and (first := kinds.setdefault(kind.name, kind)) is not kind:
             other = owner(first.distribution, first.distribution_version, first.entry_point, first.origin)
-            check.fault(f"the kind {kind.name!r} is already brought by {other}; uninstall one of them, or rename its kind")
-        faults.extend(check.faults)
+            faults.append(one.fault(f"the kind {kind.name!r} is already brought by {other}; uninstall one of them, or rename its kind"))
     return KindRegistry(kinds.values()), faults
 
 
 def examine(found: Found) -> tuple[RegisteredKind | None, tuple[Fault, ...]]:
-    """Return one plugin's kind as it would be registered, or what keeps it from that: what the start asks of each. Never raises."""
+    """Return one plugin's kind as it would be registered, or what keeps it from that.
+
+    It is what the start asks of each; it raises nothing but ``Interrupted``.
+    """
     check = _Check(found)
-    kind = check.run()
+    with interruptible():
+        kind = check.run()
     return kind, tuple(check.faults)
 
 
@@ -134,8 +138,7 @@ class _Check:
         self.faults: list[Fault] = []
 
     def fault(self, message: str, error: BaseException | None = None) -> None:
-        found = self._found
-        self.faults.append(Fault(found.distribution, found.version, found.entry_point, message, error, found.origin))
+        self.faults.append(self._found.fault(message, error))
 
     def run(self) -> RegisteredKind | None:
         found = self._found
@@ -173,7 +176,9 @@ class _Check:
                 "a kind has a name, a policy, a schema and a validate",
                 error,
             )
-        except Exception as error:  # noqa: BLE001 - a plugin's property may do anything
+        except Interrupted:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a plugin's property may do anything, also exit
             self.fault(f"reading its {attribute} failed: {reason(error)}", error)
         return None
 
@@ -194,7 +199,9 @@ class _Check:
             return b""
         try:
             encoded = as_json(schema)
-        except Exception as error:  # noqa: BLE001 - a plugin's mapping may do anything
+        except Interrupted:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a plugin's mapping may do anything, also exit
             self.fault(f"its schema cannot be written as JSON: {reason(error)}", error)
             return b""
         if len(encoded) > MOST_SCHEMA_BYTES:
@@ -225,7 +232,9 @@ class _Check:
         try:
             # Through JSON and back: the validator sees what it would see of a publisher.
             payload = json.loads(as_json(policy.example))
-        except Exception as error:  # noqa: BLE001 - a plugin's mapping may do anything
+        except Interrupted:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a plugin's mapping may do anything, also exit
             self.fault(f"its policy's example cannot be written as JSON: {reason(error)}", error)
             return
         if self._schema_json and (said := misfit(payload, json.loads(self._schema_json))):
@@ -234,5 +243,7 @@ class _Check:
             clean_json(validate(payload), policy.max_bytes)
         except PayloadError as error:
             self.fault(f"its own validator refuses its policy's example: {reason(error)}", error)
-        except Exception as error:  # noqa: BLE001 - a plugin's validator may do anything
+        except Interrupted:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a plugin's validator may do anything, also exit
             self.fault(f"its validator fails on its policy's example: {reason(error)}", error)

@@ -185,6 +185,15 @@ class DocsSettings(_Group):
     enabled: bool = Field(default=True, description="Whether the documentation page and its OpenAPI document are served.")
 
 
+class MetricsSettings(_Group):
+    """The numbers at /metrics."""
+
+    enabled: bool = Field(default=True, description="Whether they are served.")
+    admin_only: bool = Field(
+        default=False, description="Whether they are served only to a token with the scope admin, as Authorization: Bearer."
+    )
+
+
 class Settings(BaseSettings, _Group):
     """All settings. Made by :func:`redline.settings.load_settings`; made directly, it takes its arguments and reads nothing else."""
 
@@ -218,6 +227,7 @@ class Settings(BaseSettings, _Group):
     console: ConsoleSettings = ConsoleSettings()
     watchdog: WatchdogSettings = WatchdogSettings()
     docs: DocsSettings = DocsSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     _warnings: tuple[str, ...] = PrivateAttr(default=())
 

@@ -38,6 +38,7 @@ from redline.web.errors import EnvelopeErrorHandler
 from redline.web.events import events
 from redline.web.health import health
 from redline.web.history import event_log
+from redline.web.metrics import metrics as metrics_routes
 from redline.web.module import module
 from redline.web.remote_keys import remote_keys
 from redline.web.service import Service, give
@@ -103,6 +104,8 @@ def routes_of(service: Service) -> Routes:
     """Return the routes of a service, as its settings want them."""
     catalogue = documents(service.kinds, metadata.version("redline"))
     operations = [health, module]
+    if service.settings.metrics.enabled:
+        operations.append(metrics_routes)
     if service.settings.docs.enabled:
         operations.append(docs_routes(catalogue))
     if service.settings.console.enabled:

@@ -1,4 +1,4 @@
-"""``/health/live``, ``/health/ready`` and ``/metrics``: what an orchestrator asks (contract §4).
+"""``/health/live`` and ``/health/ready``: what an orchestrator asks (contract §4).
 
 The law of this module: *live* says that this process answers, and was not held up lately (:mod:`redline.watchdog`); *ready* that it would
 do its work: its log can be used, there are keys to verify tokens with, and it is not going down.
@@ -12,7 +12,6 @@ import orjson
 from sanic import Blueprint
 from sanic.response import HTTPResponse
 
-from redline.metrics import CONTENT_TYPE
 from redline.web.service import service_of
 
 if TYPE_CHECKING:
@@ -37,12 +36,6 @@ async def ready(request: Request) -> HTTPResponse:
         return _state(503, "the service is going down")
     fault = broker.log.fault or (keys.fault if keys is not None else None)
     return _state(503, fault) if fault is not None else _state(200, "ready")
-
-
-@health.get("/metrics")
-async def metrics(request: Request) -> HTTPResponse:
-    """Answer in the Prometheus text format."""
-    return HTTPResponse(service_of(request).metrics.render(), headers={"Cache-Control": "no-store"}, content_type=CONTENT_TYPE)
 
 
 def _state(status: int, state: str) -> HTTPResponse:

@@ -11,11 +11,11 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 from redline.testing import serving
 from tests.browser.pages import serving_pages
-from tests.browser.tabs import Tabs
+from tests.browser.tabs import PATIENCE, Tabs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,14 +25,17 @@ if TYPE_CHECKING:
     from redline.testing import RunningService
     from tests.browser.pages import Pages
 
-QUICK = {"heartbeat_seconds": 0.25, "retry_milliseconds": 50}
-"""Settings under which a browser's patience is short enough to be tested."""
+SOON = {"retry_milliseconds": 50}
+"""Settings under which a page that was sent away comes back soon, and is otherwise as patient as in life: a machine may stand still."""
+QUICK = {**SOON, "heartbeat_seconds": 0.5}
+"""Settings under which silence is noticed soon, for tests of just that: a machine that stands still for 1.25 s is silent as well."""
 
 
 @pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     """Run one browser for all tests; each test has contexts (profiles) of its own."""
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    expect.set_options(timeout=PATIENCE)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=sandbox)
         yield browser
@@ -48,15 +51,15 @@ async def pages() -> AsyncIterator[Pages]:
 
 @pytest.fixture
 async def redline(pages: Pages) -> AsyncIterator[RunningService]:
-    """Run a service that lets the pages in, with heartbeats and reconnects that come soon."""
-    async with serving({**QUICK, "cors": {"origins": [pages.origin]}}) as service:
+    """Run a service that lets the pages in."""
+    async with serving({**SOON, "cors": {"origins": [pages.origin]}}) as service:
         yield service
 
 
 @pytest.fixture
-async def patient(pages: Pages) -> AsyncIterator[RunningService]:
-    """Run one whose pages are as patient as in life: for tests that hold them to one stream, on a machine that may stand still."""
-    async with serving({"cors": {"origins": [pages.origin]}}) as service:
+async def beating(pages: Pages) -> AsyncIterator[RunningService]:
+    """Run one whose heartbeats come soon, for tests that wait for one, or for its absence; they may count no connections."""
+    async with serving({**QUICK, "cors": {"origins": [pages.origin]}}) as service:
         yield service
 
 

@@ -21,6 +21,7 @@ from redline.settings import load_settings
 from redline.testing import ManualClock, serving
 from redline.web.app import create_app
 from redline.web.server import running
+from tests.browser.conftest import SOON
 from tests.browser.consoles import console
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def with_weather(group: str) -> Iterable[EntryPoint]:
 
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
-    async with serving({"heartbeat_seconds": 0.25, "retry_milliseconds": 50}, plugins=with_weather) as running_service:
+    async with serving(SOON, plugins=with_weather) as running_service:
         yield running_service
 
 

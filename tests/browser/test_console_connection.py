@@ -14,6 +14,7 @@ from playwright.async_api import expect
 
 from redline.demo import TOKEN_SECONDS
 from redline.testing import ManualClock, serving
+from tests.browser.conftest import SOON
 from tests.browser.consoles import console
 from tests.browser.test_console import demo
 from tests.ports import free_ports
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from redline.testing import RunningService
 
 pytestmark = pytest.mark.toolchain("chromium")
-QUICK = {"heartbeat_seconds": 0.25, "retry_milliseconds": 50}
+BEATING = {**SOON, "heartbeat_seconds": 2.0}
+"""Settings under which a page sees a heartbeat soon, and takes five seconds of silence for none."""
 
 
 @pytest.fixture
 async def service() -> AsyncIterator[RunningService]:
-    async with serving({**QUICK, "history": {"events": 10}}) as running:
+    async with serving({**BEATING, "history": {"events": 10}}) as running:
         yield running
 
 
@@ -151,7 +153,7 @@ async def test_a_refusal_says_why_and_takes_another_token(chromium: Browser, ser
 
 async def test_a_token_that_ends_is_told_of_and_asked_for(chromium: Browser, service: RunningService) -> None:
     async with console(chromium, service.url) as page:
-        await page.follow(service.token(ttl=4))
+        await page.follow(service.token(ttl=6))
         await expect(page.page.get_by_text("Paste another one to go on")).to_be_visible()
         await page.phase("Not connected")
         await expect(page.page.locator("#token-why")).to_contain_text(re.compile("has ended|has expired"))
@@ -160,7 +162,7 @@ async def test_a_token_that_ends_is_told_of_and_asked_for(chromium: Browser, ser
 
 
 async def test_over_capacity_is_said_and_ends_by_itself(chromium: Browser) -> None:
-    async with serving({**QUICK, "limits": {"streams": 1}}) as service:
+    async with serving({**SOON, "limits": {"streams": 1}}) as service:
         holder = await service.stream()
         await holder.event("stream.open")
         async with console(chromium, service.url) as page:
@@ -173,7 +175,7 @@ async def test_over_capacity_is_said_and_ends_by_itself(chromium: Browser) -> No
 
 
 async def test_a_restart_is_said_and_what_was_lost_with_it(chromium: Browser) -> None:
-    settings = {**QUICK, "port": free_ports(1)[0]}
+    settings = {**SOON, "port": free_ports(1)[0]}
     async with serving(settings) as service:
         await service.publish_many(3)
         token = service.token()

@@ -29,10 +29,10 @@ async def test_the_six_kinds_arrive_live(redline: RunningService, tabs: Tabs) ->
         assert (event["org"], event["data"]) == ("acme", redline.example(event["kind"]))
 
 
-async def test_a_page_gets_the_kinds_that_it_asked_for(redline: RunningService, tabs: Tabs) -> None:
-    tab = await tabs.open(redline.url, redline.token, kinds=["change.*", "run.stage"])
+async def test_a_page_gets_the_kinds_that_it_asked_for(beating: RunningService, tabs: Tabs) -> None:
+    tab = await tabs.open(beating.url, beating.token, kinds=["change.*", "run.stage"])
     await tab.until_state("open")
-    published = {kind: await redline.publish(kind) for kind in SIX}
+    published = {kind: await beating.publish(kind) for kind in SIX}
     await tab.until_seen([published[kind] for kind in ("run.stage", "change.detected", "change.stateChanged")])
     await tab.until("(id) => stream.lastEventId === id", published[SIX[-1]])  # stream.cursor moves it past what was withheld
 
@@ -99,17 +99,17 @@ async def test_a_page_in_the_back_forward_cache_lets_go_and_comes_back(redline: 
     await tab.until_seen(before + meanwhile)
 
 
-async def test_twenty_renewals_lose_nothing_and_repeat_nothing(patient: RunningService, tabs: Tabs) -> None:
+async def test_twenty_renewals_lose_nothing_and_repeat_nothing(redline: RunningService, tabs: Tabs) -> None:
     """The tokens live for four seconds, so each of them is warned of at once, and renewed in two: what is left is a slow machine's."""
-    tab = await tabs.open(patient.url, lambda: patient.token(ttl=4))
+    tab = await tabs.open(redline.url, lambda: redline.token(ttl=4))
     await tab.until_state("open")
     published = []
     renewals = "seen.control.filter(({ kind }) => kind === 'stream.open').length - 1"
     while await tab.page.evaluate(renewals) < 20:
-        published.append(await patient.publish())
+        published.append(await redline.publish())
     await tab.until_seen(published)
     assert tab.asked >= 21
     kinds = [control["kind"] for control in await tab.seen("control")]
     assert "stream.closing" not in kinds, "each stream was replaced before its credential ended"
     assert [status["state"] for status in await tab.seen("states")] == ["connecting", "open"]
-    await tabs.until(lambda: len(patient.service.broker) <= 2)
+    await tabs.until(lambda: len(redline.service.broker) <= 2)

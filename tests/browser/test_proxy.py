@@ -15,7 +15,7 @@ from redline.clock import SystemClock
 from redline.eventlog.memory import Retention
 from redline.metrics import Metrics
 from redline.testing import serving
-from tests.browser.conftest import QUICK
+from tests.browser.conftest import SOON
 from tests.browser.test_trouble import SECRET, LastingLog, token_of
 from tests.ports import free_ports
 from tests.proxies import PROXIES
@@ -55,7 +55,7 @@ class Restarting:
         """Start nothing yet."""
         self._clock = SystemClock()
         self._log = LastingLog(Retention(), self._clock, Metrics([]))
-        self._settings = {**QUICK, "port": free_ports(1)[0], "cors": {"origins": [pages.origin]}, "auth": {"secret": SECRET}}
+        self._settings = {**SOON, "port": free_ports(1)[0], "cors": {"origins": [pages.origin]}, "auth": {"secret": SECRET}}
 
     def __call__(self) -> AbstractAsyncContextManager[RunningService]:
         """Run it for the length of the block."""

@@ -80,23 +80,23 @@ async def test_when_the_leader_is_frozen_the_other_goes_on_and_the_first_catches
     await tabs.until(lambda: len(redline.service.broker) == 1)
 
 
-async def test_a_leader_that_says_nothing_is_relieved(redline: RunningService, tabs: Tabs) -> None:
+async def test_a_leader_that_says_nothing_is_relieved(beating: RunningService, tabs: Tabs) -> None:
     """Its page is stuck in a loop: nobody tells the others, and its connection is open."""
-    first, second = await two_tabs(redline, tabs)
-    seen = [await redline.publish()]
+    first, second = await two_tabs(beating, tabs)
+    seen = [await beating.publish()]
     for tab in (first, second):
         await tab.until_seen(seen)
     await first.page.evaluate("""() => {
         setTimeout(() => { for (const end = performance.now() + 4000; performance.now() < end; ); });
     }""")
     await second.until("stream.status.leading && stream.status.state === 'open'")
-    seen += [await redline.publish() for _ in range(3)]
+    seen += [await beating.publish() for _ in range(3)]
     await second.until_seen(seen)
     await first.until("!stream.status.leading && stream.status.state === 'open'")
-    seen += [await redline.publish() for _ in range(3)]
+    seen += [await beating.publish() for _ in range(3)]
     for tab in (first, second):
         await tab.until_seen(seen)
-    await tabs.until(lambda: len(redline.service.broker) == 1)
+    await tabs.until(lambda: len(beating.service.broker) == 1)
 
 
 async def test_a_tab_joins_from_the_event_that_it_was_rendered_from(redline: RunningService, tabs: Tabs) -> None:

@@ -5,6 +5,7 @@ The law of these tests: what passes is waited out, what does not is shown, and e
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,7 @@ from redline.clock import SystemClock
 from redline.eventlog.memory import MemoryLog, Retention
 from redline.metrics import Metrics
 from redline.testing import serving
-from tests.browser.conftest import QUICK
+from tests.browser.conftest import SOON
 from tests.browser.proxy import proxying
 from tests.ports import free_ports
 
@@ -83,7 +84,7 @@ async def test_a_kind_that_is_not_installed_is_refused_with_the_reason(redline: 
 
 
 async def test_a_service_over_capacity_is_waited_for(pages: Pages, tabs: Tabs) -> None:
-    settings = {**QUICK, "cors": {"origins": [pages.origin]}, "limits": {"streams": 1}}
+    settings = {**SOON, "cors": {"origins": [pages.origin]}, "limits": {"streams": 1}}
     async with serving(settings) as redline:
         first = await tabs.open(redline.url, redline.token)
         await first.until_state("open")
@@ -99,11 +100,15 @@ async def test_an_expired_token_is_replaced_without_a_loss_even_when_the_warning
     redline: RunningService, tabs: Tabs
 ) -> None:
     """The page has no other token until the first has ended."""
-    short, long = redline.token(ttl=5), redline.token()  # warned of at once; it lasts until a slow page has opened
+    long = redline.token()
     ended = False
 
+    @functools.cache  # made when the page asks first, which a slow one does late, and then the same again
+    def short() -> str:
+        return redline.token(ttl=5)  # warned of at once
+
     def token() -> str:
-        return long if ended else short
+        return long if ended else short()
 
     tab = await tabs.open(redline.url, token)
     await tab.until_state("open")
@@ -119,7 +124,7 @@ async def test_an_expired_token_is_replaced_without_a_loss_even_when_the_warning
 async def test_a_restarted_service_with_its_log_resumes(pages: Pages, tabs: Tabs) -> None:
     clock = SystemClock()
     log = LastingLog(Retention(), clock, Metrics([]))
-    settings = {**QUICK, "port": free_ports(1)[0], "cors": {"origins": [pages.origin]}, "auth": {"secret": SECRET}}
+    settings = {**SOON, "port": free_ports(1)[0], "cors": {"origins": [pages.origin]}, "auth": {"secret": SECRET}}
     async with serving(settings, clock=clock, log=log) as redline:
         tab = await tabs.open(redline.url, lambda: token_of(SECRET))
         await tab.until_state("open")
@@ -137,7 +142,7 @@ async def test_a_restarted_service_with_its_log_resumes(pages: Pages, tabs: Tabs
 
 
 async def test_a_restarted_service_without_its_log_says_so_and_goes_on(pages: Pages, tabs: Tabs) -> None:
-    settings = {**QUICK, "port": free_ports(1)[0], "cors": {"origins": [pages.origin]}, "auth": {"secret": SECRET}}
+    settings = {**SOON, "port": free_ports(1)[0], "cors": {"origins": [pages.origin]}, "auth": {"secret": SECRET}}
     async with serving(settings) as redline:
         tab = await tabs.open(redline.url, lambda: token_of(SECRET))
         await tab.until_state("open")
@@ -149,15 +154,15 @@ async def test_a_restarted_service_without_its_log_says_so_and_goes_on(pages: Pa
         await tab.until_seen(seen)
 
 
-async def test_a_silent_connection_is_noticed_and_replaced(redline: RunningService, tabs: Tabs) -> None:
+async def test_a_silent_connection_is_noticed_and_replaced(beating: RunningService, tabs: Tabs) -> None:
     """A proxy that goes on holding the connection, and hands nothing on: only the missing heartbeat tells."""
-    async with proxying(redline.url) as proxy:
-        tab = await tabs.open(proxy.url, redline.token)
+    async with proxying(beating.url) as proxy:
+        tab = await tabs.open(proxy.url, beating.token)
         await tab.until_state("open")
-        seen = [await redline.publish()]
+        seen = [await beating.publish()]
         await tab.until_seen(seen)
         proxy.mute()
-        seen.append(await redline.publish())
+        seen.append(await beating.publish())
         await tab.until("seen.states.some(({ reason }) => reason === 'silence')")
         await tab.until_state("open")
         await tab.until_seen(seen)

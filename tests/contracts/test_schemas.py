@@ -44,6 +44,15 @@ def test_what_is_kept_is_what_is_installed(tmp_path: Path) -> None:
         pytest.fail(f"the exports of {', '.join(old)} are not what is installed. {ON_PURPOSE}", pytrace=False)
 
 
+def test_the_guard_sees_the_terms_change(tmp_path: Path) -> None:
+    for path in FOLDER.iterdir():
+        content = json.loads(path.read_text())
+        (tmp_path / path.name).write_text(json.dumps({**content, "maxBytes": content["maxBytes"] + 1}))
+    done = kinds("--against", tmp_path)
+    assert done.returncode == 1
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [["breaking:", kind] for kind in sorted(SIX)]
+
+
 @pytest.mark.parametrize("kind", sorted(SIX))
 def test_the_guard_sees_a_key_go(kind: str, tmp_path: Path) -> None:
     """What would pass whatever happens is no guard: a key that only the kept export has is missed."""

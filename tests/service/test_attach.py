@@ -217,6 +217,24 @@ def test_without_a_prefix_only_the_api_is_added() -> None:
         assert client.get("/health/ready")[1].status == 404
 
 
+def test_metrics_are_for_whom_the_settings_say() -> None:
+    app, _ = bare(settings=settings_of(metrics={"admin_only": True}), url_prefix="/guest")
+    with hosted(app) as client:
+        for headers, status in (
+            ({}, 401),
+            (BEARER, 403),
+            ({"Authorization": f"Bearer {token(scopes='admin')}"}, 200),
+        ):
+            _, answer = client.get("/guest/metrics", headers=headers)
+            assert answer.status == status
+            assert ("redline_streams_open" in answer.text) is (status == 200)
+            assert ("requestId" in answer.text) is (status != 200)
+    app, _ = bare(settings=settings_of(metrics={"enabled": False}), url_prefix="/guest")
+    with hosted(app) as client:
+        assert client.get("/guest/metrics")[1].status == 404
+        assert client.get("/guest/health/live")[1].status == 200
+
+
 def test_attaching_touches_nothing_that_is_the_applications() -> None:
     app: Sanic[Any, Any] = Sanic("Bare")
     with gone(app):

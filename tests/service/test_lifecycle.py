@@ -17,7 +17,7 @@ import pytest
 from redline.clock import SystemClock
 from redline.errors import StartupError
 from redline.settings import load_settings
-from redline.testing import RunningService, StreamConnection, serving
+from redline.testing import ManualClock, RunningService, StreamConnection, serving
 from redline.testing.flooding import flood
 from redline.web.app import create_app
 from redline.web.server import listen, running, url_of
@@ -46,9 +46,10 @@ async def test_a_stop_does_not_wait_for_who_has_not_asked_yet(caplog: pytest.Log
 
 
 async def test_a_stop_ends_open_streams_and_stalled_ones_and_half_open_requests_within_5_seconds() -> None:
+    """What is half open is cut after ``shutdown_seconds``, here half of the default: of the five seconds three are for a slow machine."""
     async with AsyncExitStack() as stack:
         tasks = asyncio.all_tasks()
-        service = await started(stack, {"limits": {"write_buffer_bytes": 4096}})
+        service = await started(stack, {"shutdown_seconds": 2, "limits": {"write_buffer_bytes": 4096}})
         token = service.token()
         streams = [await service.stream(token) for _ in range(20)]
         catching_up = [await service.stream(token, last_event_id="earliest", receive_buffer=4096) for _ in range(3)]
@@ -82,19 +83,20 @@ async def test_a_stop_ends_open_streams_and_stalled_ones_and_half_open_requests_
         assert asyncio.all_tasks() <= tasks
 
 
-async def test_a_stop_without_stragglers_takes_no_time() -> None:
+async def test_a_stop_without_stragglers_waits_for_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """By the service's clock it takes no time at all: that one stands still. By ``shutdown_seconds`` it would be a minute."""
     async with AsyncExitStack() as stack:
-        service = await started(stack)
+        service = await stack.enter_async_context(serving({"shutdown_seconds": 60}, clock=ManualClock()))
         streams = [await service.stream() for _ in range(50)]
         keep_alive = await service.send(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
         await keep_alive.read_body()
         reading = [asyncio.create_task(stream.read_to_end()) for stream in streams]
-        before = time.monotonic()
-        await stack.aclose()
-        assert time.monotonic() - before < 1
+        async with asyncio.timeout(30):
+            await stack.aclose()
         for events in await asyncio.gather(*reading):
             assert [event.event for event in events] == ["stream.open", "stream.closing"]
         assert await keep_alive.reader.read(-1) == b""
+    assert [record.getMessage() for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}] == []
 
 
 async def test_a_stream_that_stops_with_the_service_resumes_at_its_last_event() -> None:
@@ -128,22 +130,21 @@ class HeldLog(FaultyLog):
 async def test_a_request_that_is_being_answered_is_answered_and_its_connection_closed_at_once() -> None:
     log = HeldLog()
     async with AsyncExitStack() as stack:
-        service = await stack.enter_async_context(serving(log=log))
+        service = await stack.enter_async_context(serving({"shutdown_seconds": 60}, log=log))
         body = json.dumps({"kind": "scheduler.tick", "data": service.example("scheduler.tick")})
         head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service.token()}\r\nContent-Type: application/json\r\n"
         request = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
         publishing = asyncio.create_task(StreamConnection.send(service.url, request))
         await log.waiting.wait()
         stream = await service.stream()
-        before = time.monotonic()
         stopping = asyncio.create_task(stack.aclose())
         await stream.read_to_end()
         log.go_on.set()
         answer = await publishing
         assert answer.status == 201
         assert "id" in json.loads(await answer.read_body())
-        await stopping
-        assert time.monotonic() - before < 1, "a keep-alive connection that has been answered is not waited for"
+        async with asyncio.timeout(30):  # a keep-alive connection that has been answered is not waited for, which would take a minute
+            await stopping
         assert log.closed_after_append
         await answer.close()
 

@@ -1,18 +1,21 @@
 """What an operator asks: the catalogue, health and metrics (contract §4).
 
-The law held here: they need no token, and what they say is so.
+The law held here: they need no token unless the settings say so, and what they say is so.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from redline.auth import mint_token
 from redline.clock import SystemClock
 from redline.testing import serving
 from tests.service.faulty import FaultyLog
 
 if TYPE_CHECKING:
-    from redline.testing import RunningService
+    from redline.testing import ManualClock, RunningService
 
 KINDS = ["action.delivered", "change.detected", "change.stateChanged", "org.entitlements.changed", "run.stage", "scheduler.tick"]
 
@@ -101,3 +104,71 @@ async def test_streams_that_are_not_opened_are_counted_by_why() -> None:
             assert await metric(service, f'redline_streams_refused_total{{code="{code}"}}') == times
         assert await metric(service, "redline_streams_limit") == 1
         assert await metric(service, "redline_streams_opened_total") == 1
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_metrics_can_be_switched_off() -> None:
+    async with serving({"metrics": {"enabled": False}}) as service:
+        for headers in ({}, bearer(service.token(scopes="admin"))):
+            answer = await service.http.get(f"{service.url}/metrics", headers=headers)
+            nothing = await service.http.get(f"{service.url}/nothing", headers=headers)
+            told, known = answer.json()["error"], nothing.json()["error"]
+            assert answer.status_code == nothing.status_code == 404
+            assert (told["code"], told["message"]) == (known["code"], known["message"])
+        assert (await service.http.get(f"{service.url}/health/ready")).status_code == 200
+        await service.publish()  # what is not shown is counted all the same
+
+
+async def test_metrics_can_be_the_operators_alone() -> None:
+    async with serving({"metrics": {"admin_only": True}}) as service:
+        metrics = f"{service.url}/metrics"
+        for org in ("acme", "*"):
+            answer = await service.http.get(metrics, headers=bearer(service.token(org, "admin")))
+            assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+            assert "\nredline_streams_open 0.0\n" in answer.text
+        assert (await service.http.get(f"{service.url}/health/ready")).status_code == 200, "probes send no token"
+
+
+REFUSED: dict[str, tuple[dict[str, str] | None, str, int, str]] = {  # the headers, or the scopes of the token to send
+    "no credential": ({}, "admin", 401, "unauthenticated"),
+    "another scheme": ({"Authorization": "Basic YWRtaW46YWRtaW4="}, "admin", 401, "unauthenticated"),
+    "no token": (bearer("admin"), "admin", 401, "unauthenticated"),
+    "a stranger's": (bearer(mint_token("f" * 48, org="acme", scopes="admin", ttl=3600.0, clock=SystemClock())), "", 401, "unauthenticated"),
+    "one without the scope": (None, "stream:read events:publish administrator", 403, "forbidden"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_who_is_no_operator_is_told_so(name: str) -> None:
+    headers, scopes, status, code = REFUSED[name]
+    async with serving({"metrics": {"admin_only": True}}) as service:
+        token = service.token(scopes=scopes)
+        # In the URL it is none: that is for a browser's EventSource alone.
+        answer = await service.http.get(
+            f"{service.url}/metrics",
+            headers=bearer(token) if headers is None else headers,
+            params={"token": token} if headers == {} else {},
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+        assert ("www-authenticate" in answer.headers) is (status == 401)
+        assert "redline_streams_open" not in answer.text
+        assert token not in answer.text
+
+
+async def test_an_operators_token_ends(clock: ManualClock) -> None:
+    async with serving({"metrics": {"admin_only": True}}, clock=clock) as service:
+        headers = bearer(service.token(scopes="admin", ttl=60.0))
+        assert (await service.http.get(f"{service.url}/metrics", headers=headers)).status_code == 200
+        clock.advance(60.0)
+        answer = await service.http.get(f"{service.url}/metrics", headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthenticated")
+
+
+async def test_two_credentials_are_none() -> None:
+    async with serving({"metrics": {"admin_only": True}}) as service:
+        both = [("Authorization", f"Bearer {service.token(scopes='admin')}")] * 2
+        answer = await service.http.get(f"{service.url}/metrics", headers=both)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "ambiguous_credentials")

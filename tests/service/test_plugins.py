@@ -141,6 +141,17 @@ even = Kind("test.even")
 misnamed = Kind("test.other")
 
 
+def shown(deed: str) -> Kind:
+    """Return a kind whose own example has its validator do ``deed`` at the start."""
+    kind = Kind("test.odd")
+    kind.policy = Policy(example={"do": deed})
+    return kind
+
+
+exiting = shown("exits")
+interrupting = shown("interrupts")
+
+
 def plugins(**kinds: str) -> Callable[[str], Iterable[EntryPoint]]:
     return lambda group: [EntryPoint(name.replace("_", "."), value, group) for name, value in kinds.items()]
 
@@ -276,6 +287,8 @@ async def test_without_plugins_the_service_runs_with_an_empty_catalogue() -> Non
         ("test_odd", f"{__name__}:misnamed", "test.other"),
         ("test_odd", f"{__name__}:Kind", "class"),
         ("test_odd", f"{__name__}:plugins", "no event kind"),
+        ("test_odd", f"{__name__}:exiting", "its validator fails on its policy's example: SystemExit: 3"),
+        ("test_odd", f"{__name__}:interrupting", "its validator fails on its policy's example: KeyboardInterrupt"),
     ],
 )
 async def test_a_broken_plugin_refuses_the_start_with_its_owners_name(name: str, value: str, word: str) -> None:

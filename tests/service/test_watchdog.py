@@ -97,7 +97,7 @@ def serving(folder: Path, **variables: str) -> Iterator[Process]:
         "REDLINE_PORT": "0",
         "REDLINE_AUTH__SECRET": SECRET,
         "REDLINE_PLUGINS_PATH": str(folder / "plugins"),
-        "REDLINE_WATCHDOG__SECONDS": "0.5",
+        "REDLINE_WATCHDOG__SECONDS": "2",  # what stands still for less is the machine
         **variables,
     }
     with subprocess.Popen([REDLINE, "serve"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

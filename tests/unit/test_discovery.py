@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from email.message import Message
 from importlib import metadata
@@ -103,6 +104,8 @@ def test_results_come_in_one_order_whatever_the_installation_says(plugins: Path)
         ("import no_such_thing_at_all", "ModuleNotFoundError: No module named 'no_such_thing_at_all'"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("raise SystemExit('go away')", "SystemExit: go away"),
+        ("raise KeyboardInterrupt", "importing plug_bad failed: KeyboardInterrupt"),
+        ("class E(Exception):\n    def __str__(self):\n        raise SystemExit\nraise E", "E: (it cannot say what)"),
         ("def broken(:", "SyntaxError"),
         ("class E(BaseException):\n    pass\nraise E", "importing plug_bad failed: E"),
         ("class E(Exception):\n    def __str__(self):\n        raise ValueError\nraise E", "E: (it cannot say what)"),
@@ -121,10 +124,22 @@ def test_whatever_an_import_raises_names_distribution_and_entry_point(plugins: P
     assert caught.value.__cause__ is caught.value.faults[0].error is not None
 
 
-def test_an_interrupt_is_the_users_and_passes(plugins: Path) -> None:
-    (plugins / "plug_interrupted.py").write_text("raise KeyboardInterrupt\n")
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import signal\nsignal.raise_signal(signal.SIGINT)",
+        "import signal\ntry:\n    signal.raise_signal(signal.SIGINT)\nexcept BaseException:\n    pass",
+        "import signal\ntry:\n    signal.raise_signal(signal.SIGINT)\nfinally:\n    raise OSError",
+    ],
+    ids=["raised", "hidden", "turned into something else"],
+)
+@pytest.mark.usefixtures("ctrl_c")
+def test_the_users_interrupt_passes(plugins: Path, body: str) -> None:
+    (plugins / "plug_interrupted.py").write_text(body)
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         survey(GROUP, source(entry_point("one", "plug_interrupted:kind", ACME)))
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_missing_attribute_is_named_with_what_lacks_it(plugins: Path) -> None:

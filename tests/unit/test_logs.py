@@ -330,7 +330,7 @@ def test_a_record_made_by_hand_may_carry_any_exc_info(exc_info: object) -> None:
 def test_a_record_that_cannot_be_searched_is_emptied_and_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     record = logging.LogRecord("x", logging.INFO, "f", 1, "m %s", (URL,), None)
     record.extra_field = URL
-    monkeypatch.setattr("redline.logs._redact_message", lambda _: 1 / 0)
+    monkeypatch.setattr("redline.logs.record._redact_message", lambda _: 1 / 0)
     assert Redactor().filter(record)
     assert record.getMessage() == "(a log record that could not be searched for credentials)"
     assert CANARY not in repr(record.__dict__)

@@ -115,6 +115,8 @@ VALUES: dict[tuple[str, ...], tuple[Any, Any, Any]] = {
     ("cors", "credentials"): (True, False, True),
     ("console", "enabled"): (False, True, False),
     ("docs", "enabled"): (False, True, False),
+    ("metrics", "enabled"): (False, True, False),
+    ("metrics", "admin_only"): (True, False, True),
     ("limits", "header_bytes"): (8192, 8193, 65_536),
     ("watchdog", "seconds"): (0, 1.5, 3600),
     ("watchdog", "abort"): (True, False, True),

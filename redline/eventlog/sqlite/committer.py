@@ -1,4 +1,4 @@
-"""Who writes, and when: the queue, the groups, and what is done when the disk does not do its part.
+"""Who writes, and when: the groups, and what is done when the disk does not do its part.
 
 The law of this module: one group is written at a time, while the next one gathers. A failure of the disk refuses everybody who waits and is
 tried again every second; a file that cannot be trusted is not touched again.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from redline.errors import LogUnavailable, OverCapacity
+from redline.errors import OverCapacity
 from redline.eventlog.sqlite.batch import DamagedError, UnusableError
 from redline.eventlog.sqlite.group import Answers, Group, Job, weight_of
+from redline.eventlog.sqlite.refusals import closed, unusable
+from redline.eventlog.sqlite.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,14 +50,12 @@ class Committer:
     ) -> None:
         """Take where to write, the bounds, what is known, where time comes from, where to count, and whom to tell of what is written."""
         self._store = store
-        self._options = options
         self._index = index
         self._clock = clock
         self._metrics = metrics
         self._tell = tell
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="redline-log-writer")
-        self._queue: deque[Job] = deque()
-        self._events = self._bytes = 0
+        self._waiting = Waiting(options)
         self._flight: asyncio.Future[None] | None = None
         self._pumping = self._tidying = self._probing = self._closed = False
         self._timer: Timer | None = None
@@ -68,8 +67,8 @@ class Committer:
     async def append(self, drafts: Sequence[Draft]) -> Answers:
         """Append drafts in one transaction, shared with whoever else appends now; return after its commit. Raises ``LogUnavailable``."""
         self._check()
-        weight, options = weight_of(drafts), self._options
-        if self._queue and (self._events + len(drafts) > options.queue_events or self._bytes + weight > options.queue_bytes):
+        weight = weight_of(drafts)
+        if not self._waiting.has_room(len(drafts), weight):
             msg = "More events wait for this server's disk than may (queue_events, queue_bytes of REDLINE_EVENTLOG). Try again in a moment."
             return [OverCapacity(msg, retry_after=1) for _ in drafts]
         return await self._wait(Job(drafts, None, asyncio.get_running_loop().create_future(), weight))
@@ -90,7 +89,7 @@ class Committer:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        self._refuse_queue(closed())
+        self._waiting.refuse(closed())
         if self._flight is not None:
             await self._flight
         self._thread.shutdown(wait=False)
@@ -102,18 +101,9 @@ class Committer:
             raise unusable()
 
     async def _wait(self, job: Job) -> Answers:
-        self._queue.append(job)
-        self._events += len(job.drafts)
-        self._bytes += job.weight
+        self._waiting.put(job)
         self._soon()
         return await job.done
-
-    def _refuse_queue(self, error: LogUnavailable) -> None:
-        for job in self._queue:
-            if not job.done.done():
-                job.done.set_exception(error)
-        self._queue.clear()
-        self._events = self._bytes = 0
 
     # Groups.
 
@@ -142,21 +132,13 @@ class Committer:
         else:
             group.answer()
             self._tidying = False
-            if self._queue:
+            if self._waiting:
                 self._soon()
 
     def _gather(self) -> Group:
-        options, index = self._options, self._index
+        index = self._index
         group = Group(index, self._clock.time())
-        events = size = 0
-        while self._queue:
-            job = self._queue[0]
-            if events and (events + len(job.drafts) > options.group_events or size + job.weight > options.group_bytes):
-                break
-            self._queue.popleft()
-            self._events -= len(job.drafts)
-            self._bytes -= job.weight
-            events, size = events + len(job.drafts), size + job.weight
+        for job in self._waiting.take():
             group.take(job)
         batch = group.batch
         batch.probe = self._probing
@@ -179,7 +161,7 @@ class Committer:
         finally:
             if flight is not None:
                 flight.set_result(None)
-        if self._queue or (self.fault is None and (self._tidying or self._index.backlog >= _TIDY)):
+        if self._waiting or (self.fault is None and (self._tidying or self._index.backlog >= _TIDY)):
             self._soon(_NEXT)
 
     def _written(self, group: Group, committed: float, keys_deleted: int) -> None:
@@ -212,7 +194,7 @@ class Committer:
                 self._timer = self._clock.call_at(self._clock.monotonic() + _PROBE_SECONDS, self._probe)
         else:
             self.give_up(error)
-        self._refuse_queue(unusable())
+        self._waiting.refuse(unusable())
 
     def give_up(self, error: BaseException) -> None:
         """Touch the file no more: what it says cannot be trusted, and only a look at all of it would tell what can."""
@@ -226,7 +208,7 @@ class Committer:
             )
         self.damaged = True
         self.fault = f"the event log's file is damaged: {error}"
-        self._refuse_queue(unusable())  # a reader may have found it, while they waited for a group that is still being written
+        self._waiting.refuse(unusable())  # a reader may have found it, while they waited for a group that is still being written
 
     def _probe(self) -> None:
         if not self.damaged:
@@ -238,14 +220,3 @@ def _timed(store: Store, batch: Batch, clock: Clock) -> tuple[float, int]:
     """Write a batch, on the writing thread; return when that was done (monotonic seconds) and how many keys it deleted."""
     keys_deleted = store.write(batch)
     return clock.monotonic(), keys_deleted
-
-
-def closed() -> LogUnavailable:
-    """Return what is said once the log is closed."""
-    return LogUnavailable("The event log is closed. Try again in a moment.", retry_after=1)
-
-
-def unusable() -> LogUnavailable:
-    """Return what callers are told of a fault; what it is, the log and ``/health/ready`` say."""
-    msg = "The event log cannot be used now. Try again in a moment; if it stays so, tell whoever runs this server."
-    return LogUnavailable(msg, retry_after=1)

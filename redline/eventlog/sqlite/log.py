@@ -1,8 +1,7 @@
 """The event log on SQLite, as the rest of Redline sees it.
 
 The law of this module: what is decided is decided on the loop, what waits for a disk waits on a thread, and an event is known, told and
-answered only after the commit that it was in. So a disk that is slow slows publishers, and nobody who reads what is already there; what may
-wait has a bound, and beyond it is ``over_capacity``.
+answered only after the commit that it was in. So a disk that is slow slows publishers, and nobody who reads what is already there.
 """
 
 from __future__ import annotations
@@ -12,12 +11,11 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from redline.errors import OverCapacity
 from redline.eventlog.contract import EvictedError, Tail
-from redline.eventlog.sqlite.batch import DamagedError, UnusableError
-from redline.eventlog.sqlite.committer import Committer, closed, unusable
+from redline.eventlog.sqlite.committer import Committer
 from redline.eventlog.sqlite.index import Index
-from redline.eventlog.sqlite.records import records_of
+from redline.eventlog.sqlite.reader import Reader
+from redline.eventlog.sqlite.refusals import closed, unusable
 from redline.eventlog.sqlite.store import Store
 
 if TYPE_CHECKING:
@@ -72,10 +70,8 @@ class SqliteLog:
         low, high = _SWEEP_SECONDS
         self._interval = min(high, max(low, min(retention.seconds, retention.key_seconds) / _SWEEPS))
         self._follower: Follower | None = None
-        self._store: Store | None = None
         self._committer: Committer | None = None
-        self._readers: ThreadPoolExecutor | None = None
-        self._reading = 0
+        self._reader: Reader | None = None
         self._timer: Timer | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -83,17 +79,18 @@ class SqliteLog:
 
     async def start(self, follower: Follower) -> None:
         """Open the file, check all of it, and take what it holds. Raises :class:`redline.errors.StartupError`."""
-        readers = ThreadPoolExecutor(1, thread_name_prefix="redline-log-reader")
-        opening = readers.submit(self._open)
+        thread = ThreadPoolExecutor(1, thread_name_prefix="redline-log-reader")
+        opening = thread.submit(self._open)
         try:
             store, contents = await asyncio.wrap_future(opening)
         except BaseException:
             opening.add_done_callback(_close_unused)  # whoever started it may have gone away while it was being opened
-            readers.shutdown(wait=False)
+            thread.shutdown(wait=False)
             raise
-        self._closing, self._readers, self._store = None, readers, store
+        self._closing = None
         self._index.fill(contents)
         self._committer = Committer(store, self._options, self._index, self._clock, self._metrics, self._tell)
+        self._reader = Reader(store, thread, self._options.reads, self._committer.give_up)
         self._follower = follower
         self._sweep_later()
 
@@ -112,17 +109,15 @@ class SqliteLog:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        committer, store, readers = self._committer, self._store, self._readers
+        committer, reader = self._committer, self._reader
         self._committer = None
         if self._timer is not None:
             self._timer.cancel()
-        if committer is None or store is None or readers is None:
+        if committer is None or reader is None:
             return
         await committer.close()
-        # After the last page that was asked for.
-        await asyncio.wrap_future(readers.submit(store.close))
-        readers.shutdown(wait=False)
-        self._follower = self._store = self._readers = None
+        await reader.close()
+        self._follower = self._reader = None
         self._index.clear()
 
     @property
@@ -188,7 +183,7 @@ class SqliteLog:
         if after >= ledger.head:
             return ()
         until = ledger.page_end(after, max_bytes)
-        records = await self._fetch(ledger, after, until)
+        records = await self._pages().fetch(ledger, after, until)
         if records is None:
             raise EvictedError
         return records
@@ -198,39 +193,16 @@ class SqliteLog:
         for _ in range(_ATTEMPTS):
             ledger = await self._ledger(org)
             bounds = ledger.bounds()
-            records = await self._fetch(ledger, ledger.tail_start(max_records, max_bytes), ledger.head)
+            records = await self._pages().fetch(ledger, ledger.tail_start(max_records, max_bytes), ledger.head)
             if records is not None:
                 return Tail(bounds, records)
         raise unusable()
 
-    async def _fetch(self, ledger: Ledger, after: int, until: int) -> list[Record] | None:
-        """Return an org's records after a position, up to and including another; None where they were evicted meanwhile."""
-        committer, store, readers = self._opened(), self._store, self._readers
-        if store is None or readers is None:
+    def _pages(self) -> Reader:
+        self._opened()
+        if self._reader is None:
             raise closed()
-        if after == until:
-            return []
-        if self._reading >= self._options.reads:
-            msg = "More of this server's history is asked for at once than may be (reads of REDLINE_EVENTLOG). Try again in a moment."
-            raise OverCapacity(msg, retry_after=1)
-        org, number, epochs = ledger.org, ledger.id, tuple(ledger.epochs)
-        self._reading += 1
-        try:
-            records = await asyncio.wrap_future(readers.submit(lambda: records_of(org, epochs, store.read(number, after, until))))
-        except UnusableError as error:
-            _logger.warning("The event log's file could not be read: %s.", error)
-            raise unusable() from error
-        except DamagedError as error:
-            committer.give_up(error)
-            raise unusable() from error
-        finally:
-            self._reading -= 1
-        if len(records) == until - after:
-            return records
-        if after >= ledger.floor:
-            committer.give_up(DamagedError(f"events of org number {number} after position {after} are missing"))
-            raise unusable()
-        return None
+        return self._reader
 
     def hold(self, org: OrgId) -> None:
         """Keep the org's epoch and head."""

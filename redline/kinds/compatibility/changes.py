@@ -16,6 +16,8 @@ from redline.kinds.compatibility.reading import Document, Unclear, same
 from redline.kinds.details import pointer_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from redline.kinds.compatibility.reading import Schema
 
 
@@ -70,8 +72,13 @@ def _compare(old: Schema, new: Schema) -> tuple[Change, ...]:
         for pointer in dict.fromkeys(pointer_of(finding.place) for finding in gained if finding.gain is None)
         if pointer not in spoken
     ]
+    return by_verdict(dict.fromkeys(changes))
+
+
+def by_verdict(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Return changes with the breaking ones first, then the doubtful, then the rest, each in the order in which they came."""
     order = list(Verdict)
-    return tuple(sorted(dict.fromkeys(changes), key=lambda change: order.index(change.verdict)))
+    return tuple(sorted(changes, key=lambda change: order.index(change.verdict)))
 
 
 def _narrowed(finding: Finding) -> Change:

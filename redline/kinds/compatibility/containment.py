@@ -8,14 +8,15 @@ for a part of the value it is about. Work is bounded; where the bound is met, th
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from redline.kinds.compatibility.findings import At, Finding
 from redline.kinds.compatibility.parts import Parts, key_schemas, matches
 from redline.kinds.compatibility.reading import Node, Unclear, once, same
-from redline.kinds.compatibility.scalars import NUMERIC, pattern_doubt, scalar_losses, shown, types_of, values_of
+from redline.kinds.compatibility.scalars import pattern_doubt, scalar_losses, types_of
 from redline.kinds.compatibility.separation import Separation
-from redline.kinds.compatibility.words import JUDGED, is_note, value_key
+from redline.kinds.compatibility.unions import Unions
+from redline.kinds.compatibility.words import JUDGED, is_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from redline.kinds.compatibility.scalars import Told
 
 MOST_DEPTH: Final = 40
-_MOST_VALUES: Final = 256
-_SPLIT: Final = ("null", "boolean", "number", "integer", "string", "array", "object")
 _TOGETHER: Final = ({"contains", "minContains", "maxContains"},)
 
 
@@ -39,9 +38,9 @@ class Containment:
         self._new = new
         self._budget = budget
         self._open: dict[tuple[object, ...], int] = {}
-        self._narrow: dict[str, Node] = {}
         self._separation = Separation(old, new, budget)
         self._parts = Parts(old, self.fits)
+        self._unions = Unions(old, new, self._separation, self.fits)
 
     def fits(self, older: tuple[Schema | Node, ...], newer: Schema, at: At) -> list[Finding]:
         """Return what stands in the way of: whatever fits all of ``older`` fits ``newer``. Raises :class:`Unclear` when out of budget."""
@@ -98,7 +97,7 @@ class Containment:
             yield from self._parts.object(case, node, at, removed)
         if "array" in types:
             yield from self._parts.array(case, node, at)
-        yield from self._unions(case, node, at)
+        yield from self._unions.losses(case, node, at)
         yield from self._condition(case, node, at)
         yield from self._refusal(case, node, at)
         yield from self._rest(case, node, at)
@@ -123,67 +122,7 @@ class Containment:
     def _possible(self, case: Case, key: str) -> bool:
         return any(types_of(one) for one in self._old.cases(key_schemas(case, key)))
 
-    # Choices and conditions.
-
-    def _unions(self, case: Case, node: Node, at: At) -> Iterator[Finding]:
-        for word in ("anyOf", "oneOf"):
-            if word not in node.words:
-                continue
-            members: list[Schema] = node.words[word]
-            if any(
-                same(self._old.keep({word: one.words[word]}), self._old, self._new.keep({word: members}), self._new)
-                for one in case
-                if word in one.words
-            ):
-                continue
-            yield from self._union(case, members, at, alone=word == "oneOf")
-
-    def _union(self, case: Case, members: list[Schema], at: At, *, alone: bool) -> list[Finding]:
-        findings = self._best(case, members, at, alone=alone)
-        if findings:
-            pieces = self._pieces(case)
-            if len(pieces) > 1:
-                return [finding for piece in pieces for finding in self._union(piece, members, at, alone=alone)]
-        return findings
-
-    def _best(self, case: Case, members: list[Schema], at: At, *, alone: bool) -> list[Finding]:
-        """Return nothing where one member takes the case, or what stands in the way of the member that comes nearest to it."""
-        doubt: list[Finding] = []
-        near: list[list[Finding]] = []
-        for index, member in enumerate(members):
-            findings = self.fits(case, member, at)
-            if not findings:
-                others = [*members[:index], *members[index + 1 :]]
-                if not alone or all(self._separation.apart(case, other) for other in others):
-                    return []
-                doubt = [Finding(at.place, "whether exactly one member of the union (oneOf) fits cannot be told", None)]
-            elif not self._separation.apart(case, member):
-                near.append(findings)
-        if doubt:
-            return doubt
-        if near:
-            return min(near, key=len)
-        what = described(case)
-        return [Finding(at.place, f"no longer takes {what} (union)", f"takes {what} as well (union)", whole=True)]
-
-    def _pieces(self, case: Case) -> list[Case]:
-        """Return a case as several that cover it: one for each value that it lists, or one for each type."""
-        values = values_of(case)
-        if values is not None:
-            if not 1 < len(values) <= _MOST_VALUES:
-                return [case]
-            return [(*case, self._only(value_key(value), {"enum": [value]})) for value in values]
-        types = types_of(case)
-        whole = types >= NUMERIC
-        names = [name for name in _SPLIT if (name in types and not (whole and name == "integer")) or (name == "number" and whole)]
-        if len(names) <= 1 or not types - NUMERIC:
-            return [case]
-        if "fraction" in types and not whole:
-            return [case]
-        return [(*case, self._only(f"type {name}", {"type": name})) for name in names]
-
-    def _only(self, key: str, words: dict[str, Any]) -> Node:
-        return self._narrow.setdefault(key, Node(words))
+    # Conditions, and what is not understood.
 
     def _condition(self, case: Case, node: Node, at: At) -> Iterator[Finding]:
         """Compare if/then/else with that of the same condition: what holds under it before, besides the case, against what holds now."""
@@ -227,17 +166,6 @@ class Containment:
                 or not any(same(one, self._old, newer, self._new) for one in spoken)
             ):
                 yield Finding(at.place, f"{', '.join(sorted(group))} differs, or what it depends on, and is not understood here", None)
-
-
-def described(case: Case) -> str:
-    """Return a few words for what a case takes."""
-    values = values_of(case)
-    if values is not None:
-        return ", ".join(map(shown, values[:4])) or "nothing"
-    titles = [str(node.words["title"]) for node in case if "title" in node.words]
-    types = types_of(case)
-    names = sorted((types - {"fraction"}) | ({"number"} if "fraction" in types else set()))
-    return f"{' or '.join(names)}{f' {titles[-1]}' if titles else ''}"
 
 
 def _loss(place: tuple[str | int, ...], told: Told) -> Finding:

@@ -29,10 +29,10 @@ KEYS = {"a": {"type": "string"}, "b": {"type": "integer", "maximum": 9}}
 class Kind:
     """A kind of which only the schema matters."""
 
-    def __init__(self, name: str, schema: Mapping[str, object]) -> None:
+    def __init__(self, name: str, schema: Mapping[str, object], **terms: Any) -> None:  # noqa: ANN401 - a policy's arguments
         self.name = name
         self.schema = schema
-        self.policy = Policy(version="1.1.0")
+        self.policy = Policy(version="1.1.0", **terms)
 
     def validate(self, _: object, /) -> bytes:
         return b"{}"
@@ -46,12 +46,12 @@ def thing(**properties: object) -> dict[str, Any]:
 def install(monkeypatch: pytest.MonkeyPatch) -> Install:
     """Put kinds in place of those that are installed: schemas by their names; None for one that cannot be loaded."""
 
-    def put(kinds: Mapping[str, Mapping[str, object] | None]) -> None:
+    def put(kinds: Mapping[str, Mapping[str, object] | None], **terms: Any) -> None:  # noqa: ANN401 - a policy's arguments
         points = []
         for name, schema in kinds.items():
             attribute = "_" + name.replace(".", "_")
             if schema is not None:
-                monkeypatch.setattr(sys.modules[__name__], attribute, Kind(name, schema), raising=False)
+                monkeypatch.setattr(sys.modules[__name__], attribute, Kind(name, schema, **terms), raising=False)
             points.append(EntryPoint(name, f"{__name__}:{attribute}" if schema is not None else "no_such_module:kind", registry.GROUP))
         monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
         monkeypatch.setattr(discovery, "installed", lambda _: points)
@@ -66,7 +66,7 @@ def test_an_export_is_a_file_a_kind(redline: Redline, install: Install, tmp_path
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"redline: 2 kinds exported to {folder}\n")
     assert sorted(path.name for path in folder.iterdir()) == ["test.one.json", "test.two.json"]
     text = (folder / "test.one.json").read_text()
-    assert json.loads(text) == {"kind": "test.one", "version": "1.1.0", "schema": thing(**KEYS)}
+    assert json.loads(text) == {"kind": "test.one", "version": "1.1.0", "schema": thing(**KEYS), "maxBytes": 65_536, "scope": None}
     install({"test.one": {**dict(reversed(thing(**dict(reversed(KEYS.items()))).items()))}, "test.two": thing()})
     assert redline("kinds", "--export", str(folder)).exit_code == 0
     assert (folder / "test.one.json").read_text() == text
@@ -146,6 +146,34 @@ def test_only_what_is_asked_for_is_compared(redline: Redline, install: Install, 
     assert (result.exit_code, result.stdout) == (2, "")
     assert "holds no export of these kinds" in result.stderr
     assert redline("kinds", "--export", str(tmp_path), "--kind", "no.such").exit_code == 1
+
+
+def test_the_terms_of_a_policy_are_guarded(redline: Redline, install: Install, tmp_path: Path) -> None:
+    install({"test.one": thing(**KEYS)}, max_bytes=1000, scope="one:read")
+    redline("kinds", "--export", str(tmp_path))
+    assert redline("kinds", "--against", str(tmp_path)).stdout == ""
+    install({"test.one": thing(**KEYS, c={})}, max_bytes=999)
+    result = redline("kinds", "--against", str(tmp_path))
+    assert (result.exit_code, result.stdout.splitlines()) == (
+        1,
+        [
+            "breaking: test.one /: a payload may have 999 bytes, and could have 1,000 (max_bytes)",
+            "breaking: test.one /: who reads it needs no scope, and needed one:read: events reach who was kept out (scope)",
+            "compatible: test.one /c: this key is new",
+        ],
+    )
+
+
+def test_an_export_from_before_there_were_terms_holds_what_it_has(redline: Redline, install: Install, tmp_path: Path) -> None:
+    (tmp_path / "test.one.json").write_text(json.dumps({"kind": "test.one", "version": "1.1.0", "schema": thing(**KEYS)}))
+    install({"test.one": thing(**KEYS)}, max_bytes=1000, scope="one:read")
+    result = redline("kinds", "--against", str(tmp_path))
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "compatible: test.one /: its export is without maxBytes and scope; export it anew, so that they are guarded from now on\n",
+    )
+    install({"test.one": thing()})
+    assert redline("kinds", "--against", str(tmp_path)).exit_code == 1
 
 
 BAD = {

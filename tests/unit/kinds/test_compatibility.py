@@ -9,7 +9,7 @@ import pytest
 from pydantic import ConfigDict, Field
 
 from redline import Omittable, Payload, model_kind
-from redline.kinds.compatibility import Export, ExportError, Verdict, compare, compare_exports, read_export, write_export
+from redline.kinds.compatibility import Export, ExportError, Terms, Verdict, compare, compare_exports, read_export, write_export
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -421,6 +421,50 @@ def test_an_export_is_one_text() -> None:
     assert read_export(text) == export
 
 
+@pytest.mark.parametrize("scope", [None, "acme:read"])
+def test_an_export_has_its_terms(scope: str | None) -> None:
+    export = Export("a.b", "1.2.0", {}, Terms(65_536, scope))
+    text = write_export(export)
+    assert json.loads(text) == {"kind": "a.b", "version": "1.2.0", "schema": {}, "maxBytes": 65_536, "scope": scope}
+    assert read_export(text) == export
+
+
+TERMS: dict[str, tuple[Terms | None, Terms | None, list[str]]] = {
+    "the same": (Terms(9, "s"), Terms(9, "s"), []),
+    "fewer bytes": (Terms(1000, None), Terms(999, None), ["breaking: a payload may have 999 bytes, and could have 1,000 (max_bytes)"]),
+    "more bytes": (Terms(1000, None), Terms(1001, None), ["compatible: a payload may have 1,001 bytes, and could have 1,000 (max_bytes)"]),
+    "a scope": (Terms(9, None), Terms(9, "s"), ["breaking: who reads it needs the scope s, and needed none (scope)"]),
+    "another scope": (Terms(9, "s"), Terms(9, "t"), ["breaking: who reads it needs the scope t, and needed s (scope)"]),
+    "no scope": (
+        Terms(9, "s"),
+        Terms(9, None),
+        ["breaking: who reads it needs no scope, and needed s: events reach who was kept out (scope)"],
+    ),
+    "both": (
+        Terms(9, None),
+        Terms(10, "s"),
+        [
+            "breaking: who reads it needs the scope s, and needed none (scope)",
+            "compatible: a payload may have 10 bytes, and could have 9 (max_bytes)",
+        ],
+    ),
+    "not kept": (
+        None,
+        Terms(9, "s"),
+        ["compatible: its export is without maxBytes and scope; export it anew, so that they are guarded from now on"],
+    ),
+    "not known": (Terms(9, "s"), None, []),
+}
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_terms_are_held_to(name: str) -> None:
+    old, new, lines = TERMS[name]
+    rows = list(compare_exports({"a.b": Export("a.b", "1", TEXT, old)}, {"a.b": Export("a.b", "1", TEXT, new)}))
+    assert [f"{change.verdict}: {change.message}" for _, change in rows] == lines
+    assert {change.pointer for _, change in rows} <= {""}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -428,6 +472,11 @@ def test_an_export_is_one_text() -> None:
         ("[" * 100_000, "it is no JSON"),
         ('{"kind": "a.b", "version": "1", "schema": {"const": NaN}}', "it is no JSON"),
         ("[]", "an export is one object of kind, version and schema"),
+        ('{"kind": "a.b", "version": "1", "schema": {}, "scope": null}', "with maxBytes and scope or without them"),
+        ('{"kind": "a.b", "version": "1", "schema": {}, "maxBytes": 1}', "with maxBytes and scope or without them"),
+        ('{"kind": "a.b", "version": "1", "schema": {}, "maxBytes": true, "scope": null}', "maxBytes is a whole number"),
+        ('{"kind": "a.b", "version": "1", "schema": {}, "maxBytes": 0, "scope": null}', "maxBytes is a whole number"),
+        ('{"kind": "a.b", "version": "1", "schema": {}, "maxBytes": 9, "scope": []}', "its scope a string or null"),
         ('{"kind": "a.b", "version": "1"}', "an export is one object of kind, version and schema"),
         ('{"kind": "a.b", "version": 1, "schema": {}}', "an export's version is a string"),
         ('{"kind": "a.b", "version": "1", "schema": true}', "an export's version is a string"),

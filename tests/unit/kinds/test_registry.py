@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
 import sys
 import types
 from dataclasses import FrozenInstanceError, dataclass, field, replace
@@ -199,6 +200,45 @@ def test_an_attribute_that_cannot_be_read_is_the_plugins_fault(install: Callable
     assert faults_of(install, Lazy()) == ["reading its schema failed: OSError: no network"]
 
 
+class Odd(dict[str, object]):
+    """A mapping that does what its test wants when it is written as JSON."""
+
+    def __init__(self, deed: Callable[[], object]) -> None:
+        super().__init__(x=1)
+        self.items = deed  # type: ignore[assignment,method-assign]
+
+
+def test_whatever_a_plugin_exits_from_is_its_fault(install: Callable[..., EntryPointSource]) -> None:
+    class Exiting(Plain):
+        @property
+        def validate(self) -> object:
+            sys.exit("enough")
+
+        @validate.setter
+        def validate(self, _: object) -> None:
+            pass
+
+    assert faults_of(install, Exiting()) == ["reading its validate failed: SystemExit: enough"]
+    assert faults_of(install, Plain(schema=Odd(interrupt))) == ["its schema cannot be written as JSON: KeyboardInterrupt"]
+    policy = Policy(example=Odd(sys.exit))
+    assert faults_of(install, Plain(policy=policy)) == ["its policy's example cannot be written as JSON: SystemExit"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda: Plain(validate=be_interrupted, policy=Policy(example={})),
+        lambda: Plain(schema=Odd(be_interrupted)),
+        lambda: Plain(policy=Policy(example=Odd(be_interrupted))),
+    ],
+    ids=["validate", "schema", "example"],
+)
+@pytest.mark.usefixtures("ctrl_c")
+def test_the_users_interrupt_ends_the_start(install: Callable[..., EntryPointSource], kind: Callable[[], object]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        load_kinds(install(("acme.thing", kind())))
+
+
 def test_a_class_in_place_of_an_instance_is_said_to_be_one(install: Callable[..., EntryPointSource]) -> None:
     assert faults_of(install, Plain) == ["plug_kinds:kind_0 is the class Plain; let the entry point lead to an instance of it"]
 
@@ -348,11 +388,22 @@ def refuse(_: object) -> bytes:
     raise PayloadError((Detail("/x", "Field required", "missing"),))
 
 
+def interrupt(*_: object) -> bytes:
+    raise KeyboardInterrupt
+
+
+def be_interrupted(*_: object) -> bytes:
+    signal.raise_signal(signal.SIGINT)
+    return b"{}"
+
+
 @pytest.mark.parametrize(
     ("validate", "said"),
     [
         (refuse, "its own validator refuses its policy's example: PayloadError: /x: Field required"),
         (lambda _: 1 / 0, "its validator fails on its policy's example: ZeroDivisionError"),
+        (lambda _: sys.exit(3), "its validator fails on its policy's example: SystemExit: 3"),
+        (interrupt, "its validator fails on its policy's example: KeyboardInterrupt"),
         (lambda _: "{}", "the validator returned str, and must return bytes"),
         (lambda _: None, "the validator returned NoneType, and must return bytes"),
         (lambda _: b"{\n}", "the validator returned JSON with a raw LF"),

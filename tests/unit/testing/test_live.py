@@ -72,6 +72,7 @@ def test_collecting_ends_at_a_number_a_kind_or_a_condition(redline_service: Live
 def test_a_wait_ends_and_says_what_had_come(redline_service: LiveService) -> None:
     with redline_service.stream() as stream:
         redline_service.publish("scheduler.tick")
+        stream.event("scheduler.tick")
         with pytest.raises(TimeoutError, match=r"after 0\.05 s .* brought 2 events, the last of them \['stream.open', 'scheduler.tick'\]"):
             stream.collect(until="run.stage", timeout=0.05)
         redline_service.publish("run.stage")

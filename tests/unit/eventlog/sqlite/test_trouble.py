@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from redline.eventlog.sqlite.log import SqliteLog
+    from redline.eventlog.sqlite.store import Store
     from redline.testing import ManualClock
 
 
@@ -54,10 +55,15 @@ def gate() -> Iterator[Gate]:
     made.free.set()
 
 
+def store_of(log: SqliteLog) -> Store:
+    """Return what an open log writes to."""
+    assert log._reader is not None  # noqa: SLF001 - a disk's size, and what happens between two writes, is not for a log to tell
+    return log._reader._store  # noqa: SLF001 - as above
+
+
 def pages(log: SqliteLog, most: int) -> None:
     """Give the file room for so many pages."""
-    assert log._store is not None  # noqa: SLF001 - a disk's size is not for a log to set
-    log._store._writer.execute(f"PRAGMA max_page_count = {most}")  # noqa: SLF001 - as above
+    store_of(log)._writer.execute(f"PRAGMA max_page_count = {most}")  # noqa: SLF001 - as above
 
 
 async def settled(clock: ManualClock, log: SqliteLog) -> None:
@@ -102,8 +108,7 @@ async def test_a_full_disk_refuses_and_recovers_and_loses_nothing(tmp_path: Path
 async def test_what_is_tried_again_reaches_the_disk(tmp_path: Path) -> None:
     async with opened(tmp_path / "events.db") as following:
         await following.append(draft())
-        store, wal = following.log._store, tmp_path / "events.db-wal"  # noqa: SLF001 - what it writes is between them
-        assert store is not None
+        store, wal = store_of(following.log), tmp_path / "events.db-wal"
         before = wal.stat().st_size
         store.write(Batch(probe=True))
         assert wal.stat().st_size > before
