@@ -41,7 +41,7 @@ from redline.web.history import event_log
 from redline.web.module import module
 from redline.web.service import Service, give
 from redline.web.stream import streams
-from redline.web.tickets import tickets, tickets_of
+from redline.web.tickets import say_for_whom, tickets, tickets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,6 +139,7 @@ def run_with(app: Sanic[Any, Any], service: Service) -> None:
     async def start(_: Sanic[Any, Any]) -> None:
         await broker.start()
         service.watchdog.start()
+        say_for_whom(service.settings)
 
     async def drain(_: Sanic[Any, Any]) -> None:
         try:
