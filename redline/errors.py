@@ -156,6 +156,10 @@ class Draining(OverCapacity):
     """The service is going down: as a status that is one of capacity, and a stream says so."""
 
 
+class KeysUnavailable(OverCapacity):
+    """Whether a credential is good cannot be told now, as its issuer's keys could not be had: the same one may be admitted later."""
+
+
 class LogUnavailable(RedlineError):
     """The event log cannot be reached or written."""
 

@@ -52,6 +52,8 @@ CLOSE_REASONS = (
 GAP_REASONS = ("evicted", "unknown")
 EVICTION_REASONS = ("age", "bytes", "ceiling", "count")
 """Why the log lets events go: their age, the org's bytes, all orgs' bytes together, the org's number of events."""
+FETCH_OUTCOMES = ("failed", "invalid", "ok")
+"""How a fetch of the JWKS document ends: without a 200 in time, with what is no usable document, well."""
 MOST_LABELS = 1000
 """The most values of one label; what comes after them counts as :data:`OTHER`."""
 OTHER = "other"
@@ -160,6 +162,13 @@ class Metrics:
         self.replayed_events = Counter("redline_replayed_events", "Those of them that came from history.", registry=registry)
         gaps = Counter("redline_gaps", "Gaps told to readers, by reason.", ["reason"], registry=registry)
         self.gaps = Children(gaps, GAP_REASONS)
+
+        fetches = Counter("redline_jwks_fetches", "Fetches of the JWKS document at a URL, by outcome.", ["outcome"], registry=registry)
+        self.jwks_fetches = Children(fetches, FETCH_OUTCOMES)
+        self.jwks_fetched = Gauge(
+            "redline_jwks_last_success_timestamp_seconds", "When that last went well; 0 where it never has.", registry=registry
+        )
+        self.jwks_keys = Gauge("redline_jwks_keys", "Keys in use that came from there.", registry=registry)
 
         self.orgs = Gauge("redline_orgs", "Orgs that are remembered.", registry=registry)
         self.log_events = Gauge("redline_log_events", "Events that are retained.", registry=registry)

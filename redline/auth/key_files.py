@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from redline.auth.jose import decode_base64url, decode_object
-from redline.auth.keys import ALGORITHMS, Key
+from redline.auth.keys import ALGORITHMS, SECRET_ALGORITHMS, Key
 from redline.errors import StartupError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ _PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.D
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 _COORDINATE_BYTES = 32
 _SHOWN = 40
+_PUBLISHED = "it is a secret that stands in a published document, and whoever reads it could sign; give it as auth.secret"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,10 @@ def parse_pem(data: str | bytes, *, source: str) -> tuple[Key, ...]:
     return tuple(keys)
 
 
-def parse_jwks(document: str | bytes, *, source: str) -> LoadedKeys:
+def parse_jwks(document: str | bytes, *, source: str, published: bool = False) -> LoadedKeys:
     """Return the keys of a JWKS document (RFC 7517) that can verify signatures, and notes on those passed over.
+
+    ``published`` says that others can read it, as at a URL: then a secret in it is none, and is passed over.
 
     Raises :class:`~redline.errors.StartupError`, naming ``source``, where it is no JWKS, holds no usable key, or a private one.
     """
@@ -94,12 +97,15 @@ def parse_jwks(document: str | bytes, *, source: str) -> LoadedKeys:
             msg = f"{name}: is a private key, which a verifying server must not hold; give its public members only, and think it leaked"
             raise StartupError(msg)
         try:
+            if published and jwk.get("kty") == "oct":
+                raise ValueError(_PUBLISHED)  # noqa: TRY301 - one more reason among those of the next line
             keys.append(_jwk_key(jwk))
         except (ValueError, UnsupportedAlgorithm) as error:
             notes.append(f"{name}: passed over: {error}")
     if not keys:
         why = f" ({notes[0].removeprefix(f'{source}: ')})" if notes else ""
-        msg = f"{source}: holds no key that tokens can be verified with{why}; it takes keys for {', '.join(ALGORITHMS)}"
+        takes = ", ".join(name for name in ALGORITHMS if not published or name not in SECRET_ALGORITHMS)
+        msg = f"{source}: holds no key that tokens can be verified with{why}; it takes keys for {takes}"
         raise StartupError(msg)
     return LoadedKeys(tuple(keys), tuple(notes))
 

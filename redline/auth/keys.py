@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
 """Every algorithm there is here, and the allow-list's default. ``none`` is not one."""
+SECRET_ALGORITHMS = frozenset({"HS256"})
+"""Those of them whose key is a secret: it stands in no document that others read."""
 SECRET_BYTES = 32
 """The fewest bytes of an HS256 secret (RFC 7518 §3.2: as many as the hash puts out)."""
 RSA_BITS = 2048

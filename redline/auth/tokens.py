@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from redline.auth.claims import Claims
 from redline.auth.jose import decode_base64url, decode_object
-from redline.auth.keys import ALGORITHMS, check_algorithms
+from redline.auth.keys import ALGORITHMS, SECRET_ALGORITHMS, check_algorithms
 from redline.errors import StartupError, Unauthenticated
 
 if TYPE_CHECKING:
@@ -43,7 +43,17 @@ NOT_YET = "The token is not valid yet. Wait until then, or get a new one; if it 
 
 
 class UnknownKey(Unauthenticated):
-    """The token names a key that the ring does not hold: the issuer may have rotated, and a key set at a URL be worth another look."""
+    """None of the keys here is the token's: its issuer may have rotated, and a key set at a URL be worth another look.
+
+    ``named`` says that the token names its key by an id, ``public`` that its algorithm is one of public keys, as a key set holds. Of the
+    token itself nothing rides along.
+    """
+
+    def __init__(self, message: str, *, named: bool, public: bool) -> None:
+        """Take what the caller should read, and what the token says of its key."""
+        super().__init__(message)
+        self.named = named
+        self.public = public
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +123,8 @@ class TokenVerifier:
     def verify(self, token: str) -> Principal:
         """Return who ``token`` stands for.
 
-        Raises :class:`~redline.errors.Unauthenticated` naming the rule that failed, and :class:`UnknownKey` where it is that no key fits.
+        Raises :class:`~redline.errors.Unauthenticated` naming the rule that failed, and :class:`UnknownKey` where it is that no key fits
+        (:meth:`redline.auth.jwks.RemoteKeys.look` may know another).
         """
         if len(token) > LONGEST:
             raise Unauthenticated(TOO_LONG)
@@ -147,11 +158,12 @@ class TokenVerifier:
         if payload is None or signature is None:
             raise Unauthenticated(UNREADABLE)
         keys = self._keys.candidates(algorithm, kid)
-        if not keys:
-            raise UnknownKey(UNKNOWN_KEY)
         message = raw[: raw.rindex(b".")]
         if not any(key.verifies(algorithm, message, signature) for key in keys):
-            raise Unauthenticated(BAD_SIGNATURE)
+            if kid is not None and any(key.kid == kid for key in keys):
+                raise Unauthenticated(BAD_SIGNATURE)
+            # Keys without an id were tried in place of the one that it means, which may be yet to come.
+            raise UnknownKey(BAD_SIGNATURE if keys else UNKNOWN_KEY, named=kid is not None, public=algorithm not in SECRET_ALGORITHMS)
         claims = decode_object(payload)
         if claims is None:
             raise Unauthenticated(BAD_CLAIMS)

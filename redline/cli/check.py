@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from redline.auth import Key
+    from redline.auth.key_files import LoadedKeys
     from redline.settings import Settings
-
 
 _T = TypeVar("_T")
 
@@ -75,18 +75,32 @@ def _keys(settings: Settings, faults: list[str]) -> list[str]:
     sources: list[dict[str, object]] = [{"secret": auth.secret}] if auth.secret is not None else []
     sources += [{"previous_secrets": (secret,)} for secret in auth.previous_secrets]
     sources += [{"keys": (path,)} for path in auth.keys]
-    sources += [{"jwks": auth.jwks}] if auth.jwks is not None else []
+    sources += [{"jwks": auth.jwks}] if auth.jwks is not None and auth.jwks_url is None else []
     _tried(lambda: token_rules(settings), faults)
     found: list[Key] = []
-    for source in sources or [{}]:
+    for source in sources or ([{}] if auth.jwks_url is None else []):
         alone = settings.model_copy(update={"auth": auth.model_copy(update=none | source)})
         ring = _tried(lambda alone=alone: key_ring(alone), faults)  # type: ignore[misc]  # mypy infers no type for such a lambda
         if ring is not None:
             found += ring.keys
+    url = auth.jwks_url
+    if url is not None and (loaded := _tried(lambda: _fetched(url), faults)) is not None:
+        found += loaded.keys
+        for note in loaded.notes:
+            complain(f"warning: {note}")
     _tried(lambda: ticket_keys(settings, KeyRing(tuple(found))), faults)
     if (warning := unshared(settings)) is not None:
         complain(f"warning: {warning}")
     return [algorithm for key in found for algorithm in key.algorithms]
+
+
+def _fetched(url: str) -> LoadedKeys:
+    """Return the keys that are at a URL at this moment."""
+    import asyncio  # noqa: PLC0415 - heavy
+
+    from redline.auth.jwks import fetch_keys  # noqa: PLC0415 - heavy
+
+    return asyncio.run(fetch_keys(url))
 
 
 def _tried(attempt: Callable[[], _T], faults: list[str]) -> _T | None:

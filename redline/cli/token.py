@@ -16,6 +16,7 @@ from redline.cli.options import EXIT_CODES, FAILED, TOKEN_VARIABLE, USAGE, Confi
 from redline.cli.outcome import complain, fail, startup
 
 if TYPE_CHECKING:
+    from redline.auth.tokens import TokenVerifier
     from redline.settings import Settings
 
 app = typer.Typer(help="Make tokens, and look into them.", no_args_is_help=True, rich_markup_mode=None)
@@ -95,19 +96,38 @@ _LONGEST = 65_536
 
 def _judged(token: str, settings: Settings) -> tuple[bool | None, str]:
     """Tell whether the service would admit ``token`` (None: nobody can say), and in words why."""
-    from redline.auth.tokens import TokenVerifier  # noqa: PLC0415 - heavy
+    from redline.auth.tokens import TokenVerifier, UnknownKey  # noqa: PLC0415 - heavy
     from redline.clock import SystemClock, rfc3339  # noqa: PLC0415 - as all of it
-    from redline.errors import Unauthenticated  # noqa: PLC0415 - as all of it
+    from redline.errors import StartupError, Unauthenticated  # noqa: PLC0415 - as all of it
     from redline.web.app import key_ring, token_rules  # noqa: PLC0415 - heavy
 
     auth = settings.auth
     if auth.secret is None and auth.jwks is None and not auth.keys and not auth.previous_secrets:
         return None, "Not verified: no key is configured here. Set REDLINE_AUTH__SECRET or name the service's settings with --config."
+    verifier = TokenVerifier(key_ring(settings), token_rules(settings), SystemClock())
     try:
-        principal = TokenVerifier(key_ring(settings), token_rules(settings), SystemClock()).verify(token)
+        try:
+            principal = verifier.verify(token)
+        except UnknownKey as unknown:
+            if auth.jwks_url is None or not unknown.public:
+                raise
+            _fetch(auth.jwks_url, verifier)
+            principal = verifier.verify(token)
     except Unauthenticated as error:
         return False, error.message
+    except StartupError as error:
+        return None, f"Not verified: {error}."
     return True, f"Valid until {rfc3339(principal.expires)}."
+
+
+def _fetch(url: str, verifier: TokenVerifier) -> None:
+    """Let ``verifier`` have the keys that are at ``url`` at this moment, as well. Raises ``StartupError``."""
+    import asyncio  # noqa: PLC0415 - heavy
+
+    from redline.auth.jwks import fetch_keys  # noqa: PLC0415 - heavy
+    from redline.auth.keys import KeyRing  # noqa: PLC0415 - heavy
+
+    verifier.use(KeyRing((*verifier.keys.keys, *asyncio.run(fetch_keys(url)).keys)))
 
 
 def _no_secret(settings: Settings) -> NoReturn:

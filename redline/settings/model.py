@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationInfo, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from redline.logs import LEVELS, redact
-from redline.settings.values import Algorithm, EventLog, Host, Jwks, Level, Origin, Real, Secret, Takes, Whole
+from redline.settings.values import Algorithm, EventLog, Host, Jwks, Level, Origin, Real, Secret, Takes, Whole, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,16 @@ class AuthSettings(_Group):
     keys: Annotated[tuple[Path, ...], Takes("a list of paths")] = Field(
         default=(), description="Files with public keys in PEM, several at once for rotation."
     )
-    jwks: Annotated[Jwks | None, Takes("the path of a file")] = Field(default=None, description="A file that holds a JWKS document.")
+    jwks: Annotated[Jwks | None, Takes("the path of a file, or a URL")] = Field(
+        default=None,
+        description="A file that holds a JWKS document, or the URL of one: https, or http on this machine. No redirect is followed.",
+    )
+    jwks_seconds: Real = Field(
+        default=300.0,
+        ge=10,
+        le=86_400,
+        description="How often the document at a URL is fetched; besides, every 10 s at most, when a token names a key that is not known.",
+    )
     algorithms: Annotated[tuple[Algorithm, ...], Takes(f"a list of at least one of {', '.join(get_args(Algorithm))}")] = Field(
         default=("HS256", "RS256", "ES256", "EdDSA"),
         min_length=1,
@@ -66,6 +75,11 @@ class AuthSettings(_Group):
     cache: Whole = Field(
         default=4096, ge=0, le=1_000_000, description="How many verified tokens are remembered, so that a reconnect costs no signature."
     )
+
+    @property
+    def jwks_url(self) -> str | None:
+        """The URL of the JWKS document, where ``jwks`` is one."""
+        return self.jwks if self.jwks is not None and is_url(self.jwks) else None
 
 
 class TicketSettings(_Group):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
@@ -21,6 +22,11 @@ SECRET_BYTES = 32
 """The fewest bytes of a secret: what HS256 asks for (RFC 7518 §3.2)."""
 _ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
 _SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://")
+_JWKS_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:[/?][!$-;=?-Z_a-z~]*)?",
+    re.IGNORECASE | re.ASCII,
+)
+"""No character that a parser of URLs might see otherwise: no blank, quote, backslash, bracket or #."""
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
@@ -71,11 +77,30 @@ def _eventlog(value: str) -> str:
     return value
 
 
+def is_url(value: str) -> bool:
+    """Tell a URL from a file's path."""
+    return "://" in value
+
+
 def _jwks(value: str) -> str:
-    if "://" in value:
-        msg = "a URL is not in this version yet; it takes the path of a file that holds the JWKS document"
+    """Judge a URL; what a path leads to shows when the file is read."""
+    if not is_url(value):
+        return value
+    match = _JWKS_URL.fullmatch(value)
+    if match is None or int(match["port"] or 1) not in range(1, 65_536):
+        msg = "it takes a file's path, or https://HOST/PATH without a user, a password or a fragment (#)"
+        raise ValueError(msg)
+    if match["scheme"].lower() == "http" and not _is_loopback(match["host"]):
+        msg = "it takes https:// for any host but this machine: whoever stands between could give keys of their own, and sign any token"
         raise ValueError(msg)
     return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _origin(value: str) -> str:

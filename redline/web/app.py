@@ -39,6 +39,7 @@ from redline.web.events import events
 from redline.web.health import health
 from redline.web.history import event_log
 from redline.web.module import module
+from redline.web.remote_keys import remote_keys
 from redline.web.service import Service, give
 from redline.web.stream import streams
 from redline.web.tickets import say_for_whom, tickets, tickets_of
@@ -128,20 +129,30 @@ def build_service(
     log = log or event_log(settings, clock, metrics, plugins)
     broker = Broker(log if around_log is None else around_log(log), _limits(settings), clock, metrics)
     publisher = Publisher(kinds, broker, clock, metrics, watch)
-    return Service(settings, clock, metrics, kinds, verifier, broker, publisher, watchdog, ticketing)
+    keys = remote_keys(settings, verifier, clock, metrics)
+    return Service(settings, clock, metrics, kinds, verifier, keys, ticketing, broker, publisher, watchdog)
 
 
 def run_with(app: Sanic[Any, Any], service: Service) -> None:
     """Let ``service`` be what the routes of ``app`` work with, start when ``app`` starts, and stop with it."""
-    broker = service.broker
+    broker, keys = service.broker, service.remote_keys
     give(app, service)
 
     async def start(_: Sanic[Any, Any]) -> None:
-        await broker.start()
+        if keys is not None:
+            await keys.start()
+        try:
+            await broker.start()
+        except BaseException:
+            if keys is not None:
+                await keys.stop()
+            raise
         service.watchdog.start()
         say_for_whom(service.settings)
 
     async def drain(_: Sanic[Any, Any]) -> None:
+        if keys is not None:
+            await keys.stop()
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await broker.drain()
@@ -169,7 +180,10 @@ def _kinds(settings: Settings, environment: EntryPointSource) -> KindRegistry:
 
 
 def key_ring(settings: Settings) -> KeyRing:
-    """Return every key that the settings name; raises ``StartupError`` when there is none, or one that cannot be used."""
+    """Return every key that the settings name but for those at a URL, which :mod:`redline.web.remote_keys` has.
+
+    Raises ``StartupError`` when there is none, nor a URL, or one that cannot be used.
+    """
     auth = settings.auth
     keys: list[Key] = []
     if auth.secret is not None:
@@ -177,18 +191,19 @@ def key_ring(settings: Settings) -> KeyRing:
     previous = "auth.previous_secrets (REDLINE_AUTH__PREVIOUS_SECRETS)"
     keys.extend(secret_key(secret.get_secret_value(), setting=previous) for secret in auth.previous_secrets)
     files = [(path, "auth.keys (REDLINE_AUTH__KEYS)") for path in auth.keys]
-    if auth.jwks is not None:
+    if auth.jwks is not None and auth.jwks_url is None:
         files.append((Path(auth.jwks), "auth.jwks (REDLINE_AUTH__JWKS)"))
     for path, setting in files:
         loaded = load_key_file(path, setting=setting)
         keys.extend(loaded.keys)
         for note in loaded.notes:
             _logger.warning("%s", note)
-    if not keys:
+    if not keys and auth.jwks_url is None:
         msg = (
             "no key to verify tokens with: set REDLINE_AUTH__SECRET to at least 32 bytes "
             "(python -c 'import secrets; print(secrets.token_urlsafe(48))'), "
-            "or REDLINE_AUTH__JWKS or REDLINE_AUTH__KEYS to files of public keys; redline demo makes a key for itself"
+            "REDLINE_AUTH__JWKS to a JWKS document's URL or file, or REDLINE_AUTH__KEYS to files of public keys; "
+            "redline demo makes a key for itself"
         )
         raise StartupError(msg)
     return KeyRing(tuple(keys))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from redline.auth.tokens import UnknownKey
 from redline.errors import AmbiguousCredentials, Unauthenticated
 
 if TYPE_CHECKING:
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from sanic import Request
 
     from redline.auth.principal import Principal
-    from redline.auth.tickets import Tickets
-    from redline.auth.tokens import TokenVerifier
+    from redline.web.service import Service
 
 
 class Credential(NamedTuple):
@@ -53,16 +53,20 @@ def credential_of(request: Request, query: Mapping[str, Sequence[str]]) -> Crede
     return found[0]
 
 
-def reader(request: Request, query: Mapping[str, Sequence[str]], verifier: TokenVerifier, tickets: Tickets) -> Principal:
-    """Return who asks for a stream; raises as :func:`credential_of`, :meth:`TokenVerifier.verify` and :meth:`Tickets.verify` do."""
+async def reader(request: Request, query: Mapping[str, Sequence[str]], service: Service) -> Principal:
+    """Return who asks for a stream; raises as :func:`credential_of`, :meth:`Tickets.verify` and :func:`caller` do."""
     credential = credential_of(request, query)
     if credential.is_ticket:
-        return tickets.verify(credential.text)
-    return verifier.verify(credential.text)
+        return service.tickets.verify(credential.text)
+    return await _verified(credential.text, service)
 
 
-def caller(request: Request, verifier: TokenVerifier) -> Principal:
-    """Return who calls any other route: by ``Authorization: Bearer`` only, as every client but a browser's EventSource can send it."""
+async def caller(request: Request, service: Service) -> Principal:
+    """Return who calls any other route: by ``Authorization: Bearer`` only, as every client but a browser's EventSource can send it.
+
+    Raises ``AmbiguousCredentials`` for two, ``Unauthenticated`` for none and for one that cannot be used, and ``KeysUnavailable``, which is
+    transient, where nobody can tell now.
+    """
     tokens = [token for token in bearer(request) if token]
     if len(tokens) > 1:
         msg = "The request has more than one Authorization: Bearer header. Send exactly one."
@@ -70,4 +74,16 @@ def caller(request: Request, verifier: TokenVerifier) -> Principal:
     if not tokens:
         msg = "The request has no credential. Send Authorization: Bearer with a signed token; this route takes none from the URL."
         raise Unauthenticated(msg)
-    return verifier.verify(tokens[0])
+    return await _verified(tokens[0], service)
+
+
+async def _verified(token: str, service: Service) -> Principal:
+    """Return who a token stands for; where its key is not known here, look for that at the JWKS URL first."""
+    try:
+        return service.verifier.verify(token)
+    except UnknownKey as unknown:
+        if service.remote_keys is None:
+            raise
+        missing = unknown
+    await service.remote_keys.look(missing)
+    return service.verifier.verify(token)

@@ -56,7 +56,7 @@ class _Json(HTTPResponse):
 async def publish(request: Request) -> HTTPResponse:
     """Publish what the body holds."""
     service = service_of(request)
-    principal = caller(request, service.verifier)
+    principal = await caller(request, service)
     principal.require(EVENTS_PUBLISH)
     dry_run = flag(query_of(request), "dry_run", default=False)
     if (coding := request.headers.get("content-encoding", "identity").strip().lower()) != "identity":

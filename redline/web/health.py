@@ -1,7 +1,7 @@
 """``/health/live``, ``/health/ready`` and ``/metrics``: what an orchestrator asks (contract §4).
 
 The law of this module: *live* says that this process answers, and was not held up lately (:mod:`redline.watchdog`); *ready* that it would
-do its work: its log can be used, and it is not going down.
+do its work: its log can be used, there are keys to verify tokens with, and it is not going down.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ async def live(request: Request) -> HTTPResponse:
 @health.get("/health/ready")
 async def ready(request: Request) -> HTTPResponse:
     """Answer 200 when events can be published and streams opened, 503 with the reason when not."""
-    broker = service_of(request).broker
+    service = service_of(request)
+    broker, keys = service.broker, service.remote_keys
     if broker.draining:
         return _state(503, "the service is going down")
-    fault = broker.log.fault
+    fault = broker.log.fault or (keys.fault if keys is not None else None)
     return _state(503, fault) if fault is not None else _state(200, "ready")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from sanic import Request, Sanic
 
+    from redline.auth.jwks import RemoteKeys
     from redline.auth.tickets import Tickets
     from redline.auth.tokens import TokenVerifier
     from redline.broker.broker import Broker
@@ -31,10 +32,11 @@ class Service:
     metrics: Metrics
     kinds: KindRegistry
     verifier: TokenVerifier
+    remote_keys: RemoteKeys | None
+    tickets: Tickets
     broker: Broker
     publisher: Publisher
     watchdog: Watchdog
-    tickets: Tickets
 
 
 def service_of(request: Request) -> Service:

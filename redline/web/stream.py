@@ -16,7 +16,7 @@ from sanic.response import HTTPResponse
 from redline.auth.principal import STREAM_READ
 from redline.broker.broker import Request as StreamRequest
 from redline.broker.filter import Filter
-from redline.errors import Draining
+from redline.errors import Draining, OverCapacity, RedlineError
 from redline.web.credentials import reader
 from redline.web.errors import as_redline_error, error_response
 from redline.web.query import query_of, stream_query
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from sanic import Request
 
     from redline.auth.principal import Principal
-    from redline.errors import RedlineError
     from redline.web.query import StreamQuery
     from redline.web.service import Service
 
@@ -45,18 +44,27 @@ HEADERS: Final = {
 async def stream(request: Request) -> HTTPResponse | None:
     """Open a stream, or say why not."""
     service = service_of(request)
-    query = query_of(request)
-    principal = reader(request, query, service.verifier, service.tickets)
+    principal = None
     try:
+        query = query_of(request)
+        principal = await reader(request, query, service)
         principal.require(STREAM_READ)
         return await _open(request, service, principal, stream_query(request, query, service.kinds))
     except (RequestCancelled, asyncio.CancelledError):
         raise
+    except RedlineError as error:
+        refused = error
     except Exception as exception:
-        error = as_redline_error(request, exception)
-        if request.responded or not error.transient:
+        if request.responded:
             raise
-        return _refusal(request, service, error)
+        refused = as_redline_error(request, exception)
+    if request.responded:
+        raise refused
+    service.metrics.streams_refused[refused.code].inc()
+    # Not before it is known who asks, but for what keeps us from knowing it.
+    if refused.transient and (principal is not None or isinstance(refused, OverCapacity)):
+        return _refusal(request, service, refused)
+    raise refused
 
 
 async def _open(request: Request, service: Service, principal: Principal, wanted: StreamQuery) -> HTTPResponse | None:

@@ -42,7 +42,7 @@ _SECRET_BYTES: Final = 48
 async def sell(request: Request) -> HTTPResponse:
     """Give a ticket for what the caller's token may read."""
     service = service_of(request)
-    principal = caller(request, service.verifier)
+    principal = await caller(request, service)
     if request.body:
         # Whoever sends one means to say something, perhaps to get less than the token has; it must not be passed over.
         msg = "A ticket is bought without a body: it stands for what the token stands for. Leave the body out."

@@ -86,3 +86,18 @@ async def test_metrics_are_prometheus_text_and_name_no_org(redline: RunningServi
     answer = await redline.http.get(f"{redline.url}/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert "a-very-secret-customer" not in answer.text
+
+
+async def test_streams_that_are_not_opened_are_counted_by_why() -> None:
+    async with serving({"limits": {"streams": 1}}) as service:
+        first = await service.stream()
+        await first.event("stream.open")
+        for accept in ("application/json", "text/event-stream"):
+            await service.http.get(service.stream_url(), headers={"Accept": accept})
+        await service.http.get(f"{service.url}/v1/stream?token=nonsense")
+        await service.http.get(f"{service.url}/v1/stream?token=a&token=b")
+        await service.http.get(service.stream_url(service.token(scopes="events:publish")))
+        for code, times in (("over_capacity", 2), ("unauthenticated", 1), ("ambiguous_credentials", 1), ("forbidden", 1), ("internal", 0)):
+            assert await metric(service, f'redline_streams_refused_total{{code="{code}"}}') == times
+        assert await metric(service, "redline_streams_limit") == 1
+        assert await metric(service, "redline_streams_opened_total") == 1

@@ -102,7 +102,8 @@ VALUES: dict[tuple[str, ...], tuple[Any, Any, Any]] = {
     ("tickets", "previous_secrets"): ([SECRET + "1"], [SECRET + "2", SECRET + "3"], []),
     ("tickets", "seconds"): (1, 600, 1.5),
     ("auth", "keys"): (["a.pem"], ["b.pem", "c.pem"], []),
-    ("auth", "jwks"): ("a.json", "b.json", "c.json"),
+    ("auth", "jwks"): ("a.json", "https://a.example/jwks.json", "http://127.0.0.1:8080/keys?p=b"),
+    ("auth", "jwks_seconds"): (10, 86_400, 12.5),
     ("auth", "algorithms"): (["HS256"], ["ES256", "EdDSA"], ["RS256"]),
     ("auth", "issuer"): ("a", "b", "c"),
     ("auth", "audience"): ("a", "b", "c"),
@@ -177,6 +178,7 @@ def test_a_file_may_begin_with_a_byte_order_mark(toml: Path) -> None:
 # What it refuses
 
 
+JWKS = "it takes a file's path, or https://HOST/PATH without a user, a password or a fragment (#)"
 ALGORITHMS = "it takes a list of at least one of HS256, HS384, HS512, RS256, "
 
 
@@ -212,9 +214,24 @@ ALGORITHMS = "it takes a list of at least one of HS256, HS384, HS512, RS256, "
         ),
         ("eventlog", "events.db", "", "it takes memory://, sqlite:///PATH, nats://HOST:PORT, or the URL of an installed package's log"),
         ("eventlog", "memory://?x=1", "'memory://?[redacted]'", "it takes memory://"),
-        ("auth.jwks", "https://h/jwks.json", "", "a URL is not in this version yet; it takes the path of a file"),
         ("tickets.seconds", "0", "", "it takes a number from 1 to 600"),
         ("tickets.seconds", "601", "", "it takes a number from 1 to 600"),
+        ("auth.jwks", "ftp://h/jwks.json", "", JWKS),
+        ("auth.jwks", "file:///etc/jwks.json", "", JWKS),
+        ("auth.jwks", "https://", "", JWKS),
+        ("auth.jwks", "https:///jwks.json", "", JWKS),
+        ("auth.jwks", "https://h:0/", "", JWKS),
+        ("auth.jwks", "https://h:65536/", "", JWKS),
+        ("auth.jwks", "https://h/a#b", "", JWKS),
+        ("auth.jwks", "https://h/a b", "", JWKS),
+        ("auth.jwks", "https://h\\@i/", "'https://[redacted]@i/'", JWKS),
+        ("auth.jwks", "https://user:hunter2@h/jwks.json", "'https://[redacted]@h/jwks.json'", JWKS),
+        ("auth.jwks", "https://h/?key=hunter2#", "'https://h/?[redacted]'", JWKS),
+        ("auth.jwks", "http://id.example/jwks.json", "", "it takes https:// for any host but this machine: "),
+        ("auth.jwks", "http://10.0.0.1/jwks.json", "", "it takes https:// for any host but this machine: "),
+        ("auth.jwks", "http://127.0.0.1.example/", "", "it takes https:// for any host but this machine: "),
+        ("auth.jwks", "HTTP://localhost.example/", "", "it takes https:// for any host but this machine: "),
+        ("auth.jwks_seconds", "9", "", "it takes a number from 10 to 86400"),
         ("host", "http://localhost", "", "it takes a host name or an address alone"),
         ("host", "localhost:8000", "", "it takes a host name or an address alone"),
         ("history.total_bytes", "2000", "", "it takes at least history.bytes (REDLINE_HISTORY__BYTES), which is 8388608"),
@@ -224,6 +241,29 @@ def test_a_wrong_value_is_one_line_with_the_way_out(path: str, value: str, shown
     name = variable(tuple(path.partition("[")[0].split(".")))
     line = fault(environ={name: value})
     assert line.startswith(f"{path} ({name}) got {shown or repr(value)} from the environment; {taken}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://tenant.eu.auth0.com/.well-known/jwks.json",
+        "https://id.example:8443/realms/a%20b/protocol/openid-connect/certs",
+        "https://login.example/tenant.onmicrosoft.com/discovery/v2.0/keys?p=b2c_1_sign_in&x=(1),*;~",
+        "HTTPS://[2001:db8::1]/jwks",
+        "https://h",
+        "http://localhost:8080/jwks",
+        "http://127.0.0.2/jwks",
+        "http://[::1]:80/jwks",
+    ],
+)
+def test_keys_may_be_at_a_url(url: str) -> None:
+    auth = load_settings(None, {"REDLINE_AUTH__JWKS": url}).auth
+    assert (auth.jwks, auth.jwks_url) == (url, url)
+
+
+def test_a_path_is_no_url() -> None:
+    assert load_settings(None, {"REDLINE_AUTH__JWKS": "https:/jwks.json"}).auth.jwks_url is None
+    assert load_settings(None, {}).auth.jwks_url is None
 
 
 def test_a_default_that_no_longer_fits_is_said_to_be_one() -> None:

@@ -167,6 +167,17 @@ def test_a_jwks_without_a_usable_key_stops_the_start_and_says_why(issuer: Issuer
         parse_jwks(jwks(issuer.jwk("RS256", use="enc")), source=SOURCE)
 
 
+def test_a_secret_in_a_published_document_is_none(issuer: Issuer) -> None:
+    secret = {"kty": "oct", "kid": "shared", "k": "Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5LWNhbmFyeQ"}
+    assert [key.kid for key in parse_jwks(jwks(secret, issuer.jwk("ES256")), source=SOURCE).keys] == ["shared", "kid-ES256"]
+    loaded = parse_jwks(jwks(secret, issuer.jwk("ES256")), source=SOURCE, published=True)
+    assert [key.kid for key in loaded.keys] == ["kid-ES256"]
+    assert "whoever reads it could sign" in loaded.notes[0]
+    with pytest.raises(StartupError, match=r"whoever reads it could sign.*; it takes keys for RS256, ES256, EdDSA$") as refusal:
+        parse_jwks(jwks(secret), source=SOURCE, published=True)
+    assert "Y2Fu" not in str(refusal.value)
+
+
 def test_a_short_secret_in_a_jwks_is_not_repeated() -> None:
     with pytest.raises(StartupError, match="the secret has 5 bytes") as refusal:
         parse_jwks(jwks({"kty": "oct", "k": "c2hvcnQ"}), source=SOURCE)

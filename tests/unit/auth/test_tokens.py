@@ -402,6 +402,25 @@ def test_rotation(issuer: Issuer) -> None:
         verifier.verify(before)
 
 
+def test_a_key_without_an_id_is_tried_and_proves_nothing_of_one_that_is_named(issuer: Issuer) -> None:
+    """Whoever fetches keys is told that there may be one: a token is not bad because the key that happens to be there is not its own."""
+    stranger = type(issuer)()
+    verifier = issuer.verifier(ring=KeyRing((Key(issuer.public("ES256")), Key(issuer.public("ES256"), "known"))))
+    for header, named in (({"kid": "new"}, True), ({}, False)):
+        with pytest.raises(UnknownKey) as unknown:
+            verifier.verify(stranger.token(algorithm="ES256", header=header))
+        assert (unknown.value.message, unknown.value.named, unknown.value.public) == (messages.BAD_SIGNATURE, named, True)
+    with pytest.raises(Unauthenticated) as forged:
+        verifier.verify(stranger.token(algorithm="ES256", header={"kid": "known"}))
+    assert not isinstance(forged.value, UnknownKey)
+
+
+def test_a_secret_that_is_not_known_is_said_to_be_one(issuer: Issuer) -> None:
+    with pytest.raises(UnknownKey) as unknown:
+        issuer.verifier(ring=KeyRing(())).verify(issuer.token(header={"kid": "new"}))
+    assert (unknown.value.named, unknown.value.public) == (True, False)
+
+
 def test_without_keys_no_token_is_good(issuer: Issuer) -> None:
     with pytest.raises(UnknownKey):
         issuer.verifier(ring=KeyRing(())).verify(issuer.token())
