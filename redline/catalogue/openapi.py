@@ -124,7 +124,7 @@ def _sell() -> dict[str, Any]:
                 "headers": {"Cache-Control": {"description": "no-store.", "schema": TEXT}},
                 "content": {"application/json": {"schema": reference("Ticket")}},
             },
-            **_refusals(400, 401, 403, 405, 413, 500),
+            **_refusals(400, 401, 403, 405, 413, 500, 503),
         },
     }
 

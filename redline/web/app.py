@@ -43,7 +43,7 @@ from redline.web.module import module
 from redline.web.remote_keys import remote_keys
 from redline.web.service import Service, give
 from redline.web.stream import streams
-from redline.web.tickets import tickets, tickets_of
+from redline.web.tickets import say_for_whom, tickets, tickets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,6 +151,7 @@ def run_with(app: Sanic[Any, Any], service: Service) -> None:
                 await keys.stop()
             raise
         service.watchdog.start()
+        say_for_whom(service.settings)
 
     async def drain(_: Sanic[Any, Any]) -> None:
         if keys is not None:

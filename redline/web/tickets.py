@@ -57,17 +57,20 @@ async def sell(request: Request) -> HTTPResponse:
 def tickets_of(settings: Settings, tokens: KeyRing, clock: Clock) -> Tickets:
     """Return what issues and takes tickets under ``settings``; ``tokens`` are the keys that tokens are verified with.
 
-    Raises :class:`~redline.errors.StartupError` as :func:`ticket_keys` does. Where no secret is set it makes one, and says so in the log.
+    Where no secret is set it makes one. Raises :class:`~redline.errors.StartupError` as :func:`ticket_keys` does.
     """
     keys = ticket_keys(settings, tokens)
     if settings.tickets.secret is None:
         keys = (Key(secrets.token_bytes(_SECRET_BYTES)), *keys)
-        warning = unshared(settings)
-        if warning is not None:
-            _logger.warning("%s.", warning)
-        else:
-            _logger.info("%s is not set: %s.", _SETTING, _ALONE)
     return Tickets(keys, settings.tickets.seconds, clock)
+
+
+def say_for_whom(settings: Settings) -> None:
+    """Say in the log of a service that has started where its tickets hold for itself alone."""
+    if (warning := unshared(settings)) is not None:
+        _logger.warning("%s.", warning)
+    elif settings.tickets.secret is None:
+        _logger.info("%s is not set: %s.", _SETTING, _ALONE)
 
 
 def ticket_keys(settings: Settings, tokens: KeyRing) -> tuple[Key, ...]:

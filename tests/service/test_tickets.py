@@ -22,6 +22,7 @@ from redline.errors import StartupError
 from redline.settings import load_settings
 from redline.testing import PATIENCE, serving
 from redline.web.app import create_app
+from redline.web.tickets import say_for_whom
 
 if TYPE_CHECKING:
     from redline.testing import ManualClock, RunningService, StreamConnection
@@ -317,15 +318,23 @@ NATS = "nats://127.0.0.1:1"
 )
 def test_the_log_says_for_whom_tickets_hold(caplog: pytest.LogCaptureFixture, settings: dict[str, object], levels: list[int]) -> None:
     caplog.set_level(logging.DEBUG, "redline")
-    create_app(load_settings(None, {}, {"auth": AUTH, **settings}))
-    records = [record for record in caplog.records if record.name == "redline.web.tickets"]
-    assert [record.levelno for record in records] == levels
-    for record in records:
+    say_for_whom(load_settings(None, {}, {"auth": AUTH, **settings}))
+    assert [record.levelno for record in caplog.records] == levels
+    for record in caplog.records:
         assert record.getMessage().startswith(
             "tickets.secret (REDLINE_TICKETS__SECRET) is not set: stream tickets hold for this process alone"
         )
         assert ("set the same secret on all nodes" in record.getMessage()) == (record.levelno == logging.WARNING)
     assert SECRET not in caplog.text
+
+
+async def test_it_is_said_once_when_the_service_has_started(caplog: pytest.LogCaptureFixture) -> None:
+    """Not before: a start that fails says why, in one line."""
+    caplog.set_level(logging.DEBUG, "redline")
+    create_app(load_settings(None, {}, {"auth": AUTH}))
+    assert "tickets.secret" not in caplog.text
+    async with serving():
+        assert caplog.text.count("tickets.secret") == 1
 
 
 @pytest.mark.parametrize(
