@@ -138,12 +138,7 @@ def run_with(app: Sanic[Any, Any], service: Service) -> None:
     async def start(_: Sanic[Any, Any]) -> None:
         if keys is not None:
             await keys.start()
-        try:
-            await broker.start()
-        except BaseException:
-            if keys is not None:
-                await keys.stop()
-            raise
+        await broker.start()
         service.watchdog.start()
 
     async def drain(_: Sanic[Any, Any]) -> None:
