@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from redline.auth.tokens import UnknownKey
 from redline.errors import AmbiguousCredentials, Unauthenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from sanic import Request
 
     from redline.auth.principal import Principal
-    from redline.auth.tokens import TokenVerifier
+    from redline.auth.tokens import TokenVerifier, UnknownKey
     from redline.web.service import Service
 
 _TICKETS = "This server issues no stream tickets. Use ?token= with a signed token."
@@ -76,16 +75,11 @@ def caller(request: Request, verifier: TokenVerifier) -> Principal:
     return verifier.verify(tokens[0])
 
 
-async def identified(service: Service, prove: Callable[[], Principal]) -> Principal:
-    """Return who ``prove`` (one of the two above) says it is; where it lacks the token's key, look for that at the JWKS URL, and ask again.
+async def look_up(service: Service, unknown: UnknownKey) -> None:
+    """Return once the JWKS URL was looked at for the key of a token that was refused by ``unknown``: then ask one of the two above again.
 
-    Besides what ``prove`` raises, ``KeysUnavailable`` where nobody can tell now, which is transient.
+    Raises ``unknown`` where no other key can come, and ``KeysUnavailable``, which is transient, where nobody can tell now.
     """
-    try:
-        return prove()
-    except UnknownKey as unknown:
-        if service.remote_keys is None:
-            raise
-        missing = unknown
-    await service.remote_keys.look(missing)
-    return prove()
+    if service.remote_keys is None:
+        raise unknown
+    await service.remote_keys.look(unknown)

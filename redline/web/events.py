@@ -13,8 +13,9 @@ from sanic import Blueprint
 from sanic.response import HTTPResponse
 
 from redline.auth.principal import EVENTS_PUBLISH
+from redline.auth.tokens import UnknownKey
 from redline.errors import Detail, MalformedRequest, PayloadTooLarge, RedlineError, UnsupportedMediaType
-from redline.web.credentials import caller, identified
+from redline.web.credentials import caller, look_up
 from redline.web.errors import as_redline_error
 from redline.web.query import flag, query_of
 from redline.web.service import service_of
@@ -56,7 +57,11 @@ class _Json(HTTPResponse):
 async def publish(request: Request) -> HTTPResponse:
     """Publish what the body holds."""
     service = service_of(request)
-    principal = await identified(service, lambda: caller(request, service.verifier))
+    try:
+        principal = caller(request, service.verifier)
+    except UnknownKey as unknown:
+        await look_up(service, unknown)
+        principal = caller(request, service.verifier)
     principal.require(EVENTS_PUBLISH)
     dry_run = flag(query_of(request), "dry_run", default=False)
     if (coding := request.headers.get("content-encoding", "identity").strip().lower()) != "identity":

@@ -14,10 +14,11 @@ from sanic.exceptions import RequestCancelled
 from sanic.response import HTTPResponse
 
 from redline.auth.principal import STREAM_READ
+from redline.auth.tokens import UnknownKey
 from redline.broker.broker import Request as StreamRequest
 from redline.broker.filter import Filter
 from redline.errors import Draining, OverCapacity
-from redline.web.credentials import identified, reader
+from redline.web.credentials import look_up, reader
 from redline.web.errors import as_redline_error, error_response
 from redline.web.query import query_of, stream_query
 from redline.web.relay import relay
@@ -47,9 +48,13 @@ async def stream(request: Request) -> HTTPResponse | None:
     service = service_of(request)
     query = query_of(request)
     try:
-        principal = await identified(service, lambda: reader(request, query, service.verifier))
-    except OverCapacity as unjudged:  # not for who it is: nobody can tell for now
-        return _refusal(request, service, unjudged)
+        principal = reader(request, query, service.verifier)
+    except UnknownKey as unknown:
+        try:
+            await look_up(service, unknown)
+        except OverCapacity as unjudged:  # not for who it is: nobody can tell for now
+            return _refusal(request, service, unjudged)
+        principal = reader(request, query, service.verifier)
     try:
         principal.require(STREAM_READ)
         return await _open(request, service, principal, stream_query(request, query, service.kinds))

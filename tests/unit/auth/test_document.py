@@ -177,7 +177,7 @@ async def test_an_environment_that_cannot_be_used_is_named_without_its_password(
     monkeypatch.delenv("SSL_CERT_FILE")
     for proxy in ("gopher://user:hunter2@127.0.0.1:1", "http://user:hunter2/@127.0.0.1:1", "http://user:x@127.0.0.1:hunter2"):
         monkeypatch.setenv("HTTPS_PROXY", proxy)
-        with pytest.raises(FetchError, match=expected) as refused:
+        with pytest.raises(FetchError, match=f"{expected}(ValueError|InvalidURL)$") as refused:
             await fetched("https://127.0.0.1:1/")
         assert "hunter2" not in str(refused.value)
 
