@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +58,16 @@ class DocumentServer:
         self.head: list[str] = []
         self.raw: bytes | None = None
         self.endless = False
+        self.patient = False
+        """Whether the connection is the client's to close."""
+        self.resets = False
+        """Whether the connection is reset instead of answered."""
         self.open = asyncio.Event()
         """Cleared, requests are taken and not answered."""
         self.open.set()
         self.requests: list[str] = []
+        self.ended = asyncio.Event()
+        """Set once a connection has ended."""
         self.url = ""
         self._asked = asyncio.Condition()
 
@@ -79,6 +87,7 @@ class DocumentServer:
                 await self._answer(reader, writer)
         finally:
             writer.close()
+            self.ended.set()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         gone = asyncio.ensure_future(reader.read())
@@ -87,12 +96,18 @@ class DocumentServer:
             await asyncio.wait({gone, opened}, return_when=asyncio.FIRST_COMPLETED)
             if not opened.done():
                 return
+            if self.resets:
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                writer.transport.abort()
+                return
             head = [f"HTTP/1.1 {self.status} Whatever", "Connection: close", *self.head]
             writer.write(("\r\n".join(head) + "\r\n\r\n").encode() + self.body if self.raw is None else self.raw)
             await writer.drain()
             while self.endless and not gone.done():
                 writer.write(b" " * 65_536)
                 await writer.drain()
+            if self.patient:
+                await gone
         finally:
             gone.cancel()
             opened.cancel()

@@ -9,7 +9,6 @@ hold a secret, and without a word of the body.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -103,8 +102,10 @@ class HttpDocument:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=0)  # minutes pass until the next request
         try:
             return httpx.AsyncClient(timeout=None, limits=limits, follow_redirects=False)  # noqa: S113 - in_time bounds the whole
-        except (OSError, ssl.SSLError, ValueError, ImportError, httpx.InvalidURL) as error:
-            msg = f"could not be fetched: what the environment says of proxies or certificates cannot be used: {_why(error)}"
+        except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+            # Of a proxy's URL not a word: what cannot be read of it may be its password.
+            why = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+            msg = f"could not be fetched: what the environment says of proxies or certificates cannot be used: {why}"
             raise FetchError(msg) from None
 
 

@@ -124,7 +124,6 @@ class RemoteKeys:
         Where it cannot be had now that is logged, and tried again. Raises :class:`~redline.errors.StartupError` for one that is unusable.
         """
         self._stopped = False  # Sanic's test client stops and starts one application again and again
-        self._round = _Round()
         try:
             await self._attempt(starting=True)
         except BaseException:
@@ -151,7 +150,7 @@ class RemoteKeys:
             raise unknown  # no secret stands in a document at a URL, and only what a token names is looked for
         now = self._clock.monotonic()
         hopeless = self._pace.failing and not self._fetching and now < self._pace.due(wanted=True)
-        if self._stopped or not unknown.named or hopeless or self._waiting >= MOST_WAITING:
+        if not unknown.named or hopeless or self._waiting >= MOST_WAITING:
             raise self._refusal()
         awaited = self._round
         self._waiting += 1

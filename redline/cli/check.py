@@ -75,10 +75,10 @@ def _keys(settings: Settings, faults: list[str]) -> list[str]:
     sources: list[dict[str, object]] = [{"secret": auth.secret}] if auth.secret is not None else []
     sources += [{"previous_secrets": (secret,)} for secret in auth.previous_secrets]
     sources += [{"keys": (path,)} for path in auth.keys]
-    sources += [{"jwks": auth.jwks}] if auth.jwks is not None and auth.jwks_url is None else []
+    sources += [{"jwks": auth.jwks}] if auth.jwks is not None else []
     _tried(lambda: token_rules(settings), faults)
     found: list[Key] = []
-    for source in sources or ([{}] if auth.jwks_url is None else []):
+    for source in sources or [{}]:
         alone = settings.model_copy(update={"auth": auth.model_copy(update=none | source)})
         ring = _tried(lambda alone=alone: key_ring(alone), faults)  # type: ignore[misc]  # mypy infers no type for such a lambda
         if ring is not None:

@@ -144,12 +144,7 @@ def run_with(app: Sanic[Any, Any], service: Service) -> None:
     async def start(_: Sanic[Any, Any]) -> None:
         if keys is not None:
             await keys.start()
-        try:
-            await broker.start()
-        except BaseException:
-            if keys is not None:
-                await keys.stop()
-            raise
+        await broker.start()
         service.watchdog.start()
         say_for_whom(service.settings)
 

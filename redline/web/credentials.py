@@ -81,9 +81,9 @@ async def _verified(token: str, service: Service) -> Principal:
     """Return who a token stands for; where its key is not known here, look for that at the JWKS URL first."""
     try:
         return service.verifier.verify(token)
-    except UnknownKey as unknown:
+    except UnknownKey as error:
         if service.remote_keys is None:
             raise
-        missing = unknown
-    await service.remote_keys.look(missing)
+        unknown = error
+    await service.remote_keys.look(unknown)  # out here: what it raises is no consequence of the other, whose context it would carry
     return service.verifier.verify(token)

@@ -147,6 +147,15 @@ async def test_a_key_that_was_withdrawn_is_refused_after_a_look(trust: Trust) ->
     assert len(trust.idp.requests) == 3
 
 
+async def test_how_often_it_is_fetched_is_a_setting() -> None:
+    async with trusting(jwks_seconds=20) as trust:
+        trust.clock.advance(19.5)
+        assert await trust.status(trust.token()) == 200
+        assert len(trust.idp.requests) == 1
+        trust.clock.advance(0.5)
+        await trust.fetched(2)
+
+
 async def test_publishing_looks_for_the_key_as_well(trust: Trust) -> None:
     trust.clock.advance(SPACING)
     trust.publish("old", "new")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from redline.auth.document import FetchError, HttpDocument, in_time
@@ -109,6 +111,46 @@ async def test_what_is_no_answer_is_an_error_of_one_line(server: DocumentServer,
         await fetched(server.url)
 
 
+async def test_what_the_other_side_says_is_searched_for_secrets(server: DocumentServer) -> None:
+    server.raw = b"?token=hunter2 is no status line\r\n\r\n"
+    with pytest.raises(FetchError, match="status line") as refused:
+        await fetched(server.url)
+    assert "hunter2" not in str(refused.value)
+
+
+async def test_a_connection_that_is_reset_says_so(server: DocumentServer) -> None:
+    server.resets = True
+    with pytest.raises(FetchError, match=r"^could not be fetched: ReadError$"):
+        await fetched(server.url)
+
+
+async def test_no_connection_is_kept(server: DocumentServer) -> None:
+    """Minutes pass until the next fetch: what stood open meanwhile, a firewall has long forgotten."""
+    server.raw, server.patient = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", True
+    document = HttpDocument(server.url, DOCUMENT_BYTES)
+    assert await document.fetch() == b"{}"
+    async with asyncio.timeout(30):
+        await server.ended.wait()
+    await document.close()
+
+
+async def test_every_client_is_closed(server: DocumentServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[httpx.AsyncClient] = []
+
+    class Watched(httpx.AsyncClient):
+        def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 - httpx's own
+            super().__init__(**arguments)
+            made.append(self)
+
+    monkeypatch.setattr(httpx, "AsyncClient", Watched)
+    await fetched(server.url)
+    await fetch_keys(server.url)
+    server.status = 500
+    with pytest.raises(StartupError):
+        await fetch_keys(server.url)
+    assert [client.is_closed for client in made] == [True] * 3
+
+
 async def test_nobody_there() -> None:
     with pytest.raises(FetchError, match=r"^could not be fetched: [^\n]+$"):
         await fetched(f"http://127.0.0.1:{free_ports(1)[0]}/jwks.json")
@@ -130,13 +172,14 @@ async def test_a_host_is_who_an_authority_of_the_environment_says(tmp_path: Path
 async def test_an_environment_that_cannot_be_used_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     expected = r"^could not be fetched: what the environment says of proxies or certificates cannot be used: "
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
-    with pytest.raises(FetchError, match=expected):
+    with pytest.raises(FetchError, match=f"{expected}No such file"):
         await fetched("https://127.0.0.1:1/")
     monkeypatch.delenv("SSL_CERT_FILE")
-    monkeypatch.setenv("HTTPS_PROXY", "gopher://user:hunter2@127.0.0.1:1")
-    with pytest.raises(FetchError, match=expected) as refused:
-        await fetched("https://127.0.0.1:1/")
-    assert "hunter2" not in str(refused.value)
+    for proxy in ("gopher://user:hunter2@127.0.0.1:1", "http://user:hunter2/@127.0.0.1:1", "http://user:x@127.0.0.1:hunter2"):
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        with pytest.raises(FetchError, match=f"{expected}(ValueError|InvalidURL)$") as refused:
+            await fetched("https://127.0.0.1:1/")
+        assert "hunter2" not in str(refused.value)
 
 
 async def test_a_proxy_of_the_environment_is_asked(server: DocumentServer, monkeypatch: pytest.MonkeyPatch) -> None:

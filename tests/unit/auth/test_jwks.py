@@ -16,6 +16,7 @@ from redline.auth.pacing import SPACING
 from redline.errors import Draining, KeysUnavailable, StartupError
 from redline.metrics import Metrics
 from redline.testing import ManualClock
+from redline.testing.clock import ManualTimer
 from tests.identity import Issuer
 
 if TYPE_CHECKING:
@@ -234,6 +235,23 @@ async def test_a_flood_that_goes_on_causes_a_fetch_every_ten_seconds(kept: Kept)
     assert kept.source.asked == 1 + 100 / SPACING
 
 
+async def test_a_flood_leaves_no_timers_behind(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    timers: list[ManualTimer] = []
+
+    def call_at(_: float, callback: Callable[[], None]) -> ManualTimer:
+        timers.append(ManualTimer(callback))
+        return timers[-1]
+
+    monkeypatch.setattr(kept.clock, "call_at", call_at)
+    for _ in range(20):
+        one = asyncio.create_task(kept.identify(kept.token("new")))
+        await turns()
+        one.cancel()
+        await asyncio.gather(one, return_exceptions=True)
+    assert len(timers) >= 20
+    assert sum(timer.callback is not None for timer in timers) == 1
+
+
 async def test_who_goes_away_makes_room_and_nothing_is_fetched_for_nobody(kept: Kept) -> None:
     waiting = asyncio.create_task(kept.identify(kept.token("new")))
     await until(lambda: kept.keys.waiting == 1)
@@ -324,7 +342,15 @@ async def test_a_long_wait_between_attempts_is_cut_short_for_an_unknown_key(kept
         await kept.identify(kept.token("new"))
     assert refused.value.retry_after == SPACING
     kept.clock.advance(SPACING)
-    assert (await kept.identify(kept.token("new"))).org == "acme"
+    kept.source.open.clear()
+    asked = kept.source.asked
+    waiting = [asyncio.create_task(kept.identify(kept.token("new")))]
+    await until(lambda: kept.source.asked == asked + 1)
+    waiting.append(asyncio.create_task(kept.identify(kept.token("new"))))
+    await until(lambda: kept.keys.waiting == 2)
+    kept.source.open.set()
+    assert [principal.org for principal in await asyncio.gather(*waiting)] == ["acme", "acme"]
+    assert kept.source.asked == asked + 1
 
 
 async def test_a_document_that_does_not_end_is_given_up(kept: Kept) -> None:
@@ -357,6 +383,21 @@ async def test_without_keys_the_start_goes_on_and_everyone_is_told_to_come_back(
     away.clock.advance(1)
     await until(lambda: away.keys.fault is None)
     assert (await away.identify(away.token())).org == "acme"
+
+
+async def test_nor_is_anything_looked_for_that_no_token_names(away: Kept) -> None:
+    for times in range(1, 8):
+        await until(lambda times=times: away.metric(outcome("failed")) == times)  # type: ignore[misc]
+        away.clock.advance(min(60, 2 ** (times - 1)))
+    await until(lambda: away.metric(outcome("failed")) == 8)
+    away.clock.advance(SPACING)
+    with pytest.raises(KeysUnavailable):
+        await away.identify(away.token(names=None))
+    await turns()
+    assert away.source.asked == 8
+    with pytest.raises(KeysUnavailable):
+        await away.identify(away.token())
+    assert away.source.asked == 9
 
 
 async def test_beside_other_keys_it_is_no_fault_that_they_have_not_come(issuer: Signer) -> None:
