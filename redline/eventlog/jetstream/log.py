@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from redline.errors import LogUnavailable, StartupError
+from redline.errors import LogUnavailable, NotYetError, StartupError
 from redline.eventlog.jetstream.appending import Appending
 from redline.eventlog.jetstream.connection import Connection
 from redline.eventlog.jetstream.following import Following
@@ -91,7 +91,7 @@ class JetStreamLog:
             await self.close()
             hint = "" if isinstance(error, NotAllowedError | TooManyConsumersError) else " (Has JetStream a leader?)"
             msg = f"{SETTING}: NATS is there, and does not serve the stream {self._options.stream}: {error}{hint}"
-            raise StartupError(msg) from None
+            raise NotYetError(msg) from None
         except BaseException:
             await self.close()
             raise
