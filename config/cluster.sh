@@ -5,21 +5,31 @@
 #   config/cluster.sh FOLDER        the servers keep their streams in FOLDER, and find them there again
 #
 # NATS_PORT (4222, and the two after it), ROUTE_PORT (6222, ..), MONITOR_PORT (8222, ..) and REDLINE_PORT (8000, and the one after it) move the ports. All other
-# REDLINE_* settings count for both nodes; a secret is made where none is given. nats-server and redline are taken from PATH, or from .venv.
+# REDLINE_* settings count for both nodes, but for REDLINE_EVENTLOG, which is these three servers; a secret is made where none is given, and kept
+# in FOLDER, so that tokens outlive this as the streams do. nats-server and redline are taken from PATH, or from .venv.
 set -euo pipefail
 
 folder=${1:?"name the folder that the servers keep their streams in: config/cluster.sh FOLDER"}
 here=$(cd "$(dirname "$0")" && pwd)
 PATH=$PATH:$here/../.venv/bin
 nats=${NATS_PORT:-4222} route=${ROUTE_PORT:-6222} monitor=${MONITOR_PORT:-8222} redline=${REDLINE_PORT:-8000}
+for program in nats-server redline; do
+  type -P "$program" >/dev/null || { echo "cluster.sh: there is no $program in PATH, nor in .venv/bin (README.md says where each comes from)" >&2; exit 1; }
+done
 mkdir -p "$folder"
 
-# Whatever ends this ends all of them; the nodes first, as their streams are to be closed in words.
+# Whatever ends this ends all of them; the nodes first, as their streams are to be closed in words. One that stands still (kill -STOP) goes on for
+# that, and one that is gone already is passed over. A second Ctrl-C finds it under way.
 nodes=() servers=()
+ended() {
+  for process in "$@"; do kill "$process" && kill -CONT "$process" || true; done 2>/dev/null
+  (($#)) && wait "$@" || true
+}
 stop() {
-  trap - EXIT INT TERM
-  ((${#nodes[@]})) && kill "${nodes[@]}" 2>/dev/null && wait "${nodes[@]}" || true
-  ((${#servers[@]})) && kill "${servers[@]}" 2>/dev/null && wait "${servers[@]}" || true
+  trap - EXIT
+  trap '' INT TERM
+  ended "${nodes[@]}"
+  ended "${servers[@]}"
 }
 trap stop EXIT
 trap 'exit 0' INT TERM
@@ -45,11 +55,11 @@ for n in 0 1 2; do
   done
 done
 
-export REDLINE_EVENTLOG="${REDLINE_EVENTLOG:-nats://127.0.0.1:$nats,127.0.0.1:$((nats + 1)),127.0.0.1:$((nats + 2))?replicas=3}"
+export REDLINE_EVENTLOG="nats://127.0.0.1:$nats,127.0.0.1:$((nats + 1)),127.0.0.1:$((nats + 2))?replicas=3"
 if [[ -z ${REDLINE_AUTH__SECRET:-}${REDLINE_AUTH__KEYS:-}${REDLINE_AUTH__JWKS:-} ]]; then
-  REDLINE_AUTH__SECRET=$(head -c 36 /dev/urandom | base64)
+  [[ -s $folder/environment ]] || (umask 077 && printf 'REDLINE_AUTH__SECRET=%s\n' "$(head -c 36 /dev/urandom | base64)" >"$folder/environment")
+  REDLINE_AUTH__SECRET=$(sed -n 's/^REDLINE_AUTH__SECRET=//p' "$folder/environment")
   export REDLINE_AUTH__SECRET
-  (umask 077 && printf 'REDLINE_AUTH__SECRET=%s\n' "$REDLINE_AUTH__SECRET" >"$folder/environment")
   echo "cluster.sh: the nodes' secret is in $folder/environment"
 fi
 # A stream ticket that one node sold is used on the other. Nobody else needs this secret.

@@ -178,3 +178,7 @@ class Internal(RedlineError):
 
 class StartupError(Exception):
     """The service must not start; the message is the one line that says why (contract §6)."""
+
+
+class NotYetError(StartupError):
+    """The service cannot start at this moment, for what is outside of it: the same start may go well later."""

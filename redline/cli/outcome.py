@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import typer
 
 from redline.cli.options import FAILED, USAGE
-from redline.errors import StartupError
+from redline.errors import NotYetError, StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -65,11 +65,14 @@ def _spelled(letter: str) -> str:
 
 @contextmanager
 def startup(code: int = USAGE) -> Iterator[None]:
-    """End the command with a line for each fault where the block raises :class:`~redline.errors.StartupError`."""
+    """End the command with a line for each fault where the block raises :class:`~redline.errors.StartupError`.
+
+    With ``code``, for whoever starts it again would get the same; with :data:`FAILED` where only something outside is missing.
+    """
     try:
         yield
     except StartupError as error:
-        fail(str(error), code)
+        fail(str(error), FAILED if isinstance(error, NotYetError) else code)
 
 
 def run_client(main: Coroutine[Any, Any, None]) -> None:

@@ -8,6 +8,7 @@ starts.
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import resource
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvloop
 from sanic import Sanic
 
-from redline.errors import StartupError
+from redline.errors import NotYetError, StartupError
 from redline.web.connection import Connection, cut, optimise
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def listen(host: str, port: int) -> socket.socket:
         bound.close()
         way_out = "stop what uses it, or set another port (0 picks a free one)"
         msg = f"port (REDLINE_PORT): cannot listen on {host}:{port}: {error.strerror}; {way_out}"
-        raise StartupError(msg) from None
+        raise (NotYetError if error.errno == errno.EADDRINUSE else StartupError)(msg) from None
     return bound
 
 

@@ -254,8 +254,21 @@ def test_a_port_that_is_taken_stops_the_start_with_a_line() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         done = run("serve", "--port", str(taken.getsockname()[1]))
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (1, ""), "a supervisor may start it again: the port may be free then"
     assert re.fullmatch(r"redline: port \(REDLINE_PORT\): cannot listen on .*: .*\n", done.stderr)
+
+
+def test_a_log_that_is_not_there_yet_is_no_wrong_setting() -> None:
+    """A machine that boots before its NATS does: a supervisor that gives up on wrong settings must not give up on this."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"nats://127.0.0.1:{silent.getsockname()[1]}?timeout=0.5"
+        done = run("serve", "--port", "0", REDLINE_EVENTLOG=url)
+        wrong = run("serve", "--port", "0", REDLINE_EVENTLOG=f"{url}&creds=/no/such/file")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "could not be reached within 0.5 s" in done.stderr
+    assert (wrong.returncode, wrong.stdout) == (2, "")
 
 
 def test_plugins_that_cannot_be_used_stop_the_start_with_a_line_each(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -235,6 +236,37 @@ async def test_the_script_starts_all_and_ends_all(tmp_path: Path) -> None:
             with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
                 pass
     assert set(os.listdir(tmp_path)) == {f"nats-{n}{end}" for n in range(3) for end in ("", ".log")}  # noqa: PTH208 - a moment, and all is over
+
+
+def test_it_says_what_is_missing_before_it_starts_anything(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    script = shutil.copy(ROOT / "config" / "cluster.sh", tmp_path / "config")
+    done = subprocess.run(["bash", script, tmp_path / "store"], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("cluster.sh: there is no nats-server in PATH")
+    assert not (tmp_path / "store").exists()
+
+
+async def test_what_was_set_for_a_single_node_is_no_trap_and_an_impatient_end_leaves_nothing(tmp_path: Path) -> None:
+    """Follow README.md from its top: REDLINE_EVENTLOG still names what the single node had. Then pause a server, and press Ctrl-C twice."""
+    nats, route, monitor, redline = free_ports_in_a_row(3), free_ports_in_a_row(3), free_ports_in_a_row(3), free_ports_in_a_row(2)
+    given = {"NATS_PORT": nats, "ROUTE_PORT": route, "MONITOR_PORT": monitor, "REDLINE_PORT": redline}
+    left = {"REDLINE_EVENTLOG": f"sqlite:///{tmp_path}/one.db", "REDLINE_AUTH__SECRET": ""}
+    secrets = []
+    for _ in range(2):
+        command = f"exec config/cluster.sh {tmp_path}/store"
+        async with running(command, **left, **{name: str(port) for name, port in given.items()}) as (process, _):
+            secrets.append((tmp_path / "store" / "environment").read_text())
+            server = re.findall(r"^\[(\d+)\]", (tmp_path / "store" / "nats-0.log").read_text(), re.MULTILINE)[-1]
+            os.kill(int(server), signal.SIGSTOP)
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(30):
+                assert await process.wait() == 0
+            with pytest.raises(ProcessLookupError):
+                os.killpg(process.pid, 0)
+    assert not (tmp_path / "one.db").exists()
+    assert secrets[0] == secrets[1], "tokens of before would be good for nothing"
 
 
 async def test_the_plain_commands_do_the_same(tmp_path: Path) -> None:

@@ -25,11 +25,16 @@ _SHORTEST: Final = 0.1
 """The shortest duplicate window that JetStream takes (seconds)."""
 
 
+def subjects_of(stream: str) -> list[str]:
+    """Return the subjects that a stream of events has."""
+    return [f"{stream}.*"]
+
+
 def configuration(options: JetStreamOptions, retention: Retention) -> dict[str, object]:
     """Return the configuration of a new stream, with a new key."""
     return {
         "name": options.stream,
-        "subjects": [f"{options.stream}.*"],
+        "subjects": subjects_of(options.stream),
         "retention": "limits",
         "discard": "old",
         "max_msgs": -1,
@@ -84,16 +89,16 @@ _RULES: Final = (
 
 def fault_of(config: Mapping[str, Any], subjects: list[str]) -> str | None:
     """Say what of a stream's configuration would break a promise of the log, and the way out; None where nothing would."""
+    if key_of(config) is None:  # first: nobody is to be told to edit what is another program's
+        version = (config.get("metadata") or {}).get(VERSION_NAME)
+        what = f"its metadata {VERSION_NAME} is {version!r:.20}, and must be {VERSION!r} with a {KEY_NAME} of {_KEY_BYTES} bytes"
+        return f"{what}: it was not made by this version of Redline; name another stream (option stream)"
     rules = (_Rule("subjects", ", ".join(subjects), lambda found: found.get("subjects") == subjects), *_RULES)
     for rule in rules:
         if not rule.holds(config):
             is_ = config.get(rule.setting)
             way_out = "change it (nats stream edit), or name another stream (option stream)"
             return f"its setting {rule.setting} is {is_!r:.80}, and must be {rule.must_be}; {way_out}"
-    if key_of(config) is None:
-        version = (config.get("metadata") or {}).get(VERSION_NAME)
-        what = f"its metadata {VERSION_NAME} is {version!r:.20}, and must be {VERSION!r} with a {KEY_NAME} of {_KEY_BYTES} bytes"
-        return f"{what}: it was not made by this version of Redline; name another stream (option stream)"
     return None
 
 

@@ -12,7 +12,7 @@ import random
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from redline.errors import LogUnavailable, StartupError
+from redline.errors import LogUnavailable, NotYetError, StartupError
 from redline.eventlog.jetstream.client import Client, Refused
 from redline.eventlog.jetstream.requests import Requests
 from redline.eventlog.jetstream.waiting import Backoff, pause, within
@@ -93,7 +93,7 @@ class Connection:
         self._refusal_watchers.append(refused)
 
     async def start(self) -> None:
-        """Connect. Raises :class:`StartupError` where that takes longer than the options' timeout, or cannot succeed."""
+        """Connect. Raises :class:`NotYetError` where that takes longer than the timeout, ``StartupError`` where it cannot succeed."""
         self._closed = False
         self._first = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._live(), name="redline-nats")
@@ -103,7 +103,7 @@ class Connection:
         except TimeoutError:
             trouble = self._trouble
             await self.close()
-            raise StartupError(self._line(f"could not be reached within {self._options.timeout:g} s ({trouble})")) from None
+            raise NotYetError(self._line(f"could not be reached within {self._options.timeout:g} s ({trouble})")) from None
         except Refused as refused:
             await self.close()
             raise StartupError(self._line(f"cannot be used: {refused}")) from None

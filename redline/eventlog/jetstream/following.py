@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from redline.errors import LogUnavailable
 from redline.eventlog.jetstream import wire
+from redline.eventlog.jetstream.catching import CatchingUp, LostError
 from redline.eventlog.jetstream.consumer import SILENCE, Consumer
-from redline.eventlog.jetstream.history import History
 from redline.eventlog.jetstream.making import TooManyConsumersError, make_consumer
 from redline.eventlog.jetstream.progress import Progress
 from redline.eventlog.jetstream.refusal import NotAllowedError
 from redline.eventlog.jetstream.requests import ApiError
-from redline.eventlog.jetstream.stream import inspect
 from redline.eventlog.jetstream.waiting import Backoff, pause, within
 
 if TYPE_CHECKING:
@@ -39,9 +38,6 @@ _ATTEMPT: Final = 1.0
 """The making of a consumer takes at most this long (seconds): its server may stand still, and the next attempt may meet another."""
 _POLL: Final = 0.25
 """As long as no consumer can be made, what came meanwhile is read this often (seconds), besides the attempts to make one."""
-_PAGES: Final = 16
-_PAGE_MESSAGES: Final = 1000
-_PAGE_BYTES: Final = 1 << 20
 
 
 class Following:
@@ -54,15 +50,13 @@ class Following:
         self._timeout = options.timeout
         self._clock = clock
         self._listener = listener
-        self._history = History(connection, options)
-        self._key = b""
-        self._caught_up = -math.inf
         self._task: asyncio.Task[None] | None = None
         self._consumer: Consumer | None = None
         self._begun: asyncio.Future[None] | None = None
         self._limit: str | None = None
         self._moved = asyncio.Event()
         self.progress = Progress(clock, options.timeout, listener)
+        self._catching = CatchingUp(connection, options, clock, self.progress)
         self.consumers = 0
         connection.watch(self._changed)
 
@@ -77,8 +71,8 @@ class Following:
         Raises LogUnavailable where that does not begin in time, and its subclasses for what no waiting mends.
         """
         await self.close()
-        self._key = key
-        self._caught_up, self._limit = -math.inf, None
+        self._limit = None
+        self._catching.begin(key)
         self.progress.begin(after)
         self._begun = begun = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._follow(), name="redline-nats-follow")
@@ -128,7 +122,8 @@ class Following:
     @property
     def heard(self) -> float:
         """Return when the stream that is followed last gave a word of itself, on the clock; minus infinity for never."""
-        return self._caught_up if self._consumer is None else max(self._consumer.heard, self._caught_up)
+        looked = self._catching.looked
+        return looked if self._consumer is None else max(self._consumer.heard, looked)
 
     def doubt(self, why: str) -> None:
         """Look at once whether this is still the stream that was followed."""
@@ -153,10 +148,10 @@ class Following:
                 continue
             patience = math.inf
             try:
-                await self._catch_up()
+                await self._catching.up()
                 patience = _POLL
                 why = await self._consume(backoff.reset)
-            except _Lost:
+            except LostError:
                 break
             except (LogUnavailable, ApiError, TimeoutError) as error:
                 why = str(error) or "it was not made in time"
@@ -174,39 +169,8 @@ class Following:
         else:
             self._listener.on_lost()
 
-    async def _catch_up(self) -> None:
-        """Read what came since, without a consumer. Raises :class:`_Lost`.
-
-        A cluster that elects a leader of its servers makes no consumer for some seconds, while its streams are written and read.
-        """
-        last: int | None = None
-        try:
-            read = await self._inspect()
-            for _ in range(_PAGES):
-                page = await self._history.page(f"{self._stream}.*", self.followed + 1, _PAGE_MESSAGES, _PAGE_BYTES)
-                if page:
-                    read = await self._inspect()
-                self._caught_up = self._clock.monotonic()
-                if not page:
-                    read = self.followed
-                    break
-                self.progress.take(page)
-            last = read
-        finally:
-            self.progress.learn(last)
-
-    async def _inspect(self) -> int:
-        """Return the stream's last sequence, if this is still the stream that was followed. Raises :class:`_Lost`.
-
-        After something was taken from it, not before: a stream that is the right one now was it then.
-        """
-        found = await inspect(self._connection, self._stream)
-        if found is None or found.key != self._key or found.last < self.followed or not await self.progress.stands(self._history.get):
-            raise _Lost
-        return found.last
-
     async def _consume(self, begun: Callable[[], None]) -> str:
-        """Follow with one consumer; return why it had to be left. Raises :class:`_Lost`."""
+        """Follow with one consumer; return why it had to be left. Raises :class:`LostError`."""
         connection, name = self._connection, f"redline-{secrets.token_hex(8)}"
         inbox = connection.inbox()
         consumer = Consumer(self.followed, self._clock, self._respond, self.progress.take, self.progress.skip)
@@ -214,7 +178,7 @@ class Following:
         try:
             async with within(self._clock, _ATTEMPT):
                 await make_consumer(connection, self._stream, name, inbox, self.followed)
-                await self._inspect()
+                await self._catching.inspect()
             self.consumers += 1
             self._consumer, self._limit = consumer, None
             begun()
@@ -225,7 +189,7 @@ class Following:
             return consumer.doubt.result()
         except ApiError as error:
             if error.err_code == _NO_SUCH_STREAM:
-                raise _Lost from None
+                raise LostError from None
             raise
         except TooManyConsumersError as error:
             if self._limit is None:
@@ -259,7 +223,3 @@ class Following:
         self._moved.set()
         self.progress.learn(None)
         self.doubt("the connection was lost")
-
-
-class _Lost(Exception):
-    """The stream is not the one that was followed."""

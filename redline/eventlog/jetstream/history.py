@@ -19,6 +19,8 @@ from redline.eventlog.jetstream.requests import ApiError
 from redline.eventlog.jetstream.wire import Message
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from redline.eventlog.jetstream.connection import Connection
     from redline.eventlog.jetstream.options import JetStreamOptions
     from redline.eventlog.jetstream.requests import Reply
@@ -31,7 +33,8 @@ _NONE: Final = 404
 class State(NamedTuple):
     """What the leader says the stream has, and the bytes of it all: where nothing is retained, ``first`` is ``last + 1``.
 
-    ``per_org`` is how many events of an org it keeps now (0: any number): a stream may be edited while it is followed.
+    ``config`` is how it is configured now, and ``per_org`` how many events of an org it keeps (0: any number): a stream may be edited
+    while it is followed.
     """
 
     first: int
@@ -39,6 +42,7 @@ class State(NamedTuple):
     messages: int
     size: int
     per_org: int = 0
+    config: Mapping[str, Any] = {}  # of a tuple's class it is the one default, and nobody writes to it
 
 
 class History:
@@ -80,7 +84,8 @@ class History:
         info = await self._api("INFO", None)
         state, per_org = info["state"], int(info["config"].get("max_msgs_per_subject") or 0)
         last, messages = int(state["last_seq"]), int(state["messages"])
-        return State(int(state["first_seq"]) if messages else last + 1, last, messages, int(state["bytes"]), max(0, per_org))
+        first = int(state["first_seq"]) if messages else last + 1
+        return State(first, last, messages, int(state["bytes"]), max(0, per_org), info["config"])
 
     async def _direct(self, subject: str, from_seq: int, max_messages: int, max_bytes: int) -> list[Message] | None:
         """Return a page from any replica; None where it has nothing from there on."""

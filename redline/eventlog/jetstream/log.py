@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from redline.errors import LogUnavailable, StartupError
+from redline.errors import LogUnavailable, NotYetError, StartupError
 from redline.eventlog.jetstream.appending import Appending
 from redline.eventlog.jetstream.connection import Connection
 from redline.eventlog.jetstream.following import Following
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
+_LOOKED_FOR: Final = "the event log's stream is gone, or is another one; it is looked for"
 _PATIENCE: Final = 3
 """How many times ``timeout`` the start asks for the stream of servers that are there and do not answer for it."""
 _FAREWELL_SECONDS: Final = 2.0
@@ -91,7 +92,7 @@ class JetStreamLog:
             await self.close()
             hint = "" if isinstance(error, NotAllowedError | TooManyConsumersError) else " (Has JetStream a leader?)"
             msg = f"{SETTING}: NATS is there, and does not serve the stream {self._options.stream}: {error}{hint}"
-            raise StartupError(msg) from None
+            raise NotYetError(msg) from None
         except BaseException:
             await self.close()
             raise
@@ -168,7 +169,7 @@ class JetStreamLog:
     @property
     def fault(self) -> str | None:
         """Say why the log cannot be used now."""
-        return self.rights.fault or self._trouble or self._connection.fault or self.following.fault
+        return self.rights.fault or self._trouble or self._connection.fault or self.following.fault or self.lookout.fault
 
     def _count_reconnects(self) -> None:
         before, self._reconnects = self._reconnects, self._connection.reconnects
@@ -205,7 +206,7 @@ class JetStreamLog:
         if self._life is None or self._closing is not None:
             return
         self._life.end()
-        self._trouble = "the event log's stream is gone, or is another one; it is looked for"
+        self._trouble = _LOOKED_FOR
         _logger.error(
             "The stream %s is not the one that was followed. It is looked for, and made anew where it is gone.", self._life.stream
         )
@@ -220,6 +221,7 @@ class JetStreamLog:
             except (LogUnavailable, StartupError) as error:
                 if str(error) != said:
                     said = str(error)
+                    self._trouble = f"{_LOOKED_FOR}: {said}"
                     _logger.error("The event log cannot be used, and that is tried again: %s", said)  # noqa: TRY400 - no fault of ours
                 await pause(self._clock, backoff.delay())
             else:

@@ -1,31 +1,36 @@
 """What the stream still has, asked once a second.
 
 The law of this module: what goes for the stream's bytes, or by anybody's hand, goes without a word; so it is looked after, and what is held
-of it in memory is let go of. Who reads at that moment meets what is missing by itself: this is for the others.
+of it in memory is let go of. Who reads at that moment meets what is missing by itself: this is for the others. And a stream may be edited:
+no node would start on one whose settings break a promise, so none that is running passes over it either.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Final
 
 from redline.errors import LogUnavailable
+from redline.eventlog.jetstream.configuration import fault_of, subjects_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from redline.clock import Clock, Timer
-    from redline.eventlog.jetstream.history import History
+    from redline.eventlog.jetstream.history import History, State
     from redline.eventlog.jetstream.life import Life
     from redline.eventlog.jetstream.remembering import Remembering
     from redline.eventlog.jetstream.rights import Rights
     from redline.metrics import Metrics
 
+_logger = logging.getLogger(__name__)
+
 SECONDS: Final = 1.0
 
 
 class Lookout:
-    """Looks after the stream, as long as there is one."""
+    """Looks after the stream, as long as there is one. ``fault`` says which of its settings breaks a promise, and the way out, or None."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - made in one place
         self,
@@ -43,6 +48,7 @@ class Lookout:
         self._keys = keys
         self._clock = clock
         self._metrics = metrics
+        self.fault: str | None = None
         self._timer: Timer | None = None
         self._looking: asyncio.Task[None] | None = None
 
@@ -66,8 +72,16 @@ class Lookout:
         if life is not None and life is self._life():
             self._metrics.log_follow_lag_events.set(max(0, state.last - life.followed))
             life.begins_at(state.first)
+            self._judge(life.stream, state)
             if self._rights.missing:  # it may have been allowed meanwhile; and what is still refused is named for as long as it is
                 await self._rights.prove(life.stream)
+
+    def _judge(self, stream: str, state: State) -> None:
+        what = fault_of(state.config, subjects_of(stream))
+        fault = None if what is None else f"the stream {stream}: {what}"
+        if fault is not None and fault != self.fault:
+            _logger.error("The stream %s was edited while it is in use: %s.", stream, what)
+        self.fault = fault
 
     def _tick(self) -> None:
         self.start()

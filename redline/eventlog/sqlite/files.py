@@ -12,7 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
-from redline.errors import StartupError
+from redline.errors import NotYetError, StartupError
 from redline.eventlog.sqlite.batch import DamagedError
 from redline.eventlog.urls import SETTING
 
@@ -59,7 +59,7 @@ class LockedFile:
         except BlockingIOError:
             holder = known.rpartition(_NEW)[2].decode("ascii", "replace").strip() or "another one"
             msg = f"{SETTING}: {self.path} is in use by process {holder}. A file has one process; stop that one, or name another file"
-            raise StartupError(msg) from None
+            raise NotYetError(msg) from None
         except OSError as error:
             msg = f"{SETTING}: {self.path} cannot be locked ({error.strerror}); its file system does not do that. Keep it on a local disk"
             raise StartupError(msg) from None
@@ -85,7 +85,7 @@ class LockedFile:
                 f"{SETTING}: {self.path} is in use by another process under another name (a hard link, or a mount). "
                 "A file has one process; stop that one, or name another file"
             )
-            raise StartupError(msg) from None
+            raise NotYetError(msg) from None
         except OSError as error:
             msg = (
                 f"{SETTING}: {self.path} cannot be opened and written ({error.strerror}); let this process write to the file and its folder"

@@ -21,6 +21,8 @@ CROWDS: Final = (250, 1000, 4000)
 """How many came in the same moment."""
 RATES: Final = (200, 1000, 5000, 20_000)
 """Events a second that were published one by one, evenly."""
+STREAMS: Final = (100_000, 300_000)
+"""Events in a stream of 1,000 orgs, where the first reader of an org comes."""
 FLOOD: Final = 0
 """As fast as one publisher could: the node was busy all the time, and took many events in each turn."""
 
@@ -50,6 +52,8 @@ class Costs:
     """Of an event that the node only follows, by the stream's events a second."""
     read: dict[int, float]
     """Of an event of an org that somebody reads here, without deliveries."""
+    first_reader: dict[int, tuple[float, float]]
+    """Of the first reader of one of 1,000 orgs, by the stream's events: the node's seconds of CPU, and those of NATS."""
     publish_single: float
     publish_batch: float
     """Of one event in batches of 100."""
@@ -107,6 +111,7 @@ def read() -> Costs:
         turn=max(max(nodes["parts"][f"crowd of {size:,}"]["live_max"]["rounds"]) for size in CROWDS),
         unread={rate: part("follow", f"unread_{rate}") for rate in (*RATES, FLOOD)},
         read={rate: part("follow", f"read_{rate}") for rate in (*RATES, FLOOD)},
+        first_reader={size: (part("first readers", f"node_{size}"), part("first readers", f"nats_{size}")) for size in STREAMS},
         publish_single=part("publish, sync always", "single_cpu"),
         publish_batch=part("publish, sync always", "batch_cpu"),
         per_second={

@@ -20,7 +20,7 @@ from tests.benchmarks.installs import CACHE
 from tests.benchmarks.machine import LOAD_CORE, free_port
 from tests.benchmarks.processes import HOST, BenchmarkError, Load, Server
 from tests.benchmarks.servers import Redline
-from tests.benchmarks.simulations.costs import FLOOD, RATES
+from tests.benchmarks.simulations.costs import FLOOD, RATES, STREAMS
 from tests.benchmarks.stage import Measures, filler
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 SUBJECTS: Final = 100_000
 _ORGS: Final = 100
 _HISTORY: Final = 1000
+_UNREAD: Final = 1000
+_FIRST: Final = 100
 _MANY: Final = 100_000
 _SECONDS: Final = 4.0
 _NANO: Final = 1e9
@@ -147,6 +149,27 @@ def _retained(redline: Redline, node: Server, org: str) -> int:
     asked = Request(url, headers={"Authorization": f"Bearer {redline.token(org, 'stream:read')}"})
     with urlopen(asked, timeout=30) as answer:  # noqa: S310 - our own loopback
         return int(answer.read().count(b"event: run.stage\n"))
+
+
+def first_readers() -> Measures:
+    """Measure what the first reader of an org costs: the node, and NATS, which looks for the org's events among all of the stream's."""
+    orgs, events, found = [f"org{number}" for number in range(_UNREAD)], 0, Measures()
+    with ExitStack() as stack:
+        server = stack.enter_context(nats())
+        redline, node = _node(stack, server)
+        wire, ours, theirs = stack.enter_context(_Wire(server.port)), Meter(node.pid), Meter(server.pid)
+        for nth, size in enumerate(STREAMS):
+            wire.publish([f"{_STREAM}.{org}" for org in orgs], size - events, 0)
+            events, unread = size, orgs[nth * _FIRST : (nth + 1) * _FIRST]
+            _settled(theirs)
+            before = _settled(ours), theirs.cpu()
+            there = [_retained(redline, node, org) for org in unread]
+            spent = ours.cpu() - before[0], theirs.cpu() - before[1]
+            if set(there) != {size // _UNREAD}:
+                msg = f"first readers got {sorted(set(there))} events of each org, not {size // _UNREAD}"
+                raise BenchmarkError(msg)
+            found |= {f"{name}_{size}": cpu / _NANO / _FIRST for name, cpu in zip(("node", "nats"), spent, strict=True)}
+    return found
 
 
 def publish(sync: str) -> Measures:

@@ -31,6 +31,7 @@ PARTS: Final[Mapping[str, Callable[[], Measures]]] = {
     "refused": opening.refused,
     **{f"crowd of {size:,}": partial(opening.crowd, size) for size in CROWDS},
     "follow": following.follow,
+    "first readers": following.first_readers,
     "publish, sync always": partial(following.publish, "always"),
     "publish, sync 2m": partial(following.publish, '"2m"'),
     "subjects": following.subjects,

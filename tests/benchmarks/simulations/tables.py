@@ -60,6 +60,14 @@ def one_node(costs: Costs) -> str:
             )
             for rate in costs.unread
         ),
+        *(
+            (
+                f"the first reader of one of 1,000 orgs, in a stream of {size:,} events",
+                f"{node * 1e3:.1f} ms, and {theirs * 1e3:.1f} ms of NATS",
+                f"{_MEASURE} first",
+            )
+            for size, (node, theirs) in costs.first_reader.items()
+        ),
         ("a publish", f"{_micros(costs.publish_single)}; in batches of 100 {_micros(costs.publish_batch)}", f"{_MEASURE} publish"),
         *(
             (f"publishes, one NATS server, sync_interval {name}", f"{rate:,.0f}/s", f"{_MEASURE} publish")

@@ -9,7 +9,7 @@ import pytest
 
 from redline.errors import LogUnavailable, StartupError
 from redline.eventlog.contract import Appended
-from redline.eventlog.jetstream import following
+from redline.eventlog.jetstream import catching, following
 from redline.eventlog.jetstream.requests import ApiError
 from redline.eventlog.jetstream.subjects import keys_of
 from redline.testing.clock import ManualClock
@@ -88,7 +88,7 @@ async def test_without_a_consumer_and_unread_a_stream_leaves_it_open_what_was_us
             followed.doubt("for a test")
             await until(lambda: followed.progress.behind)
             assert isinstance(await node.answer(draft(key="k")), Appended)
-            patched.setattr(following, "inspect", silent)
+            patched.setattr(catching, "inspect", silent)
             await until(lambda: followed.progress.behind)
             assert isinstance(await node.answer(draft(key="l")), LogUnavailable)
         assert isinstance(await node.answer(draft(key="l")), Appended)

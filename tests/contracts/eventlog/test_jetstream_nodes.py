@@ -247,6 +247,49 @@ async def test_what_went_for_the_streams_bytes_is_seen(stream: Stream) -> None:
         assert await one.ids() == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"subjects": ["elsewhere.*"]}, "its setting subjects is"),
+        ({"allow_direct": False}, "its setting allow_direct is"),
+        ({"discard": "new", "max_msgs_per_subject": -1}, "its setting discard is 'new', and must be old"),
+        ({"metadata": {}}, "its metadata redline-version is None"),
+    ],
+)
+async def test_a_stream_that_is_edited_while_it_is_used_is_named_until_it_is_as_it_was(
+    stream: Stream, caplog: pytest.LogCaptureFixture, changes: dict[str, object], says: str
+) -> None:
+    """No node would start on it: so none calls itself ready on it, however well it goes on."""
+    async with stream.nodes(1) as (one,), stream.connected() as connection:
+        log, name = log_of(one), stream.options.stream
+        (first,) = await one.append(draft())
+        before = (await connection.requests.api(f"STREAM.INFO.{name}"))["config"]
+        await connection.requests.api(f"STREAM.UPDATE.{name}", before | changes)
+        for _ in range(3):
+            await log.lookout.look()
+        assert f"the stream {name}: {says}" in str(log.fault)
+        said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+        assert len(said) == 1, said
+        assert says in said[0]
+        await connection.requests.api(f"STREAM.UPDATE.{name}", before)
+        await log.lookout.look()
+        assert log.fault is None
+        assert await located(one, first) == "resumes"
+        await one.append(draft())
+
+
+async def test_why_a_stream_that_went_is_not_found_again_is_said_where_an_operator_looks(stream: Stream) -> None:
+    async with stream.nodes(1) as (one,), stream.connected() as connection:
+        log, name = log_of(one), stream.options.stream
+        await connection.requests.api(f"STREAM.DELETE.{name}")
+        await connection.requests.api(f"STREAM.CREATE.{name}", {"name": name, "subjects": [f"{name}.>"]})
+        log.following.doubt("it was deleted, for a test")
+        await until(lambda: "was not made by this version of Redline" in str(log.fault))
+        assert "looked for" in str(log.fault)
+        with pytest.raises(LogUnavailable):
+            await log.bounds(ACME)
+
+
 async def test_what_was_deleted_by_hand_ends_a_page_and_is_a_gap(stream: Stream) -> None:
     async with stream.nodes(1) as (one,):
         ids = await one.append(*[draft() for _ in range(6)])

@@ -144,6 +144,16 @@ async def test_an_org_that_had_nothing_lost_only_what_does_not_fit(node: Node) -
     assert node.losses == [{GLOBEX}]
 
 
+async def test_an_org_is_named_whose_few_events_may_have_gone_with_the_streams_beginning(node: Node) -> None:
+    node.come(message(1), message(2, GLOBEX))
+    node.miss(message(3), message(4, GLOBEX))
+    del node.history.kept[:3]  # for the stream's bytes: of acme nothing is left, and nobody can tell that there was one more
+    node.come(message(5, GLOBEX))
+    await node.intake.settled()
+    assert node.losses == [{ACME, GLOBEX}]
+    assert node.told == [1, 2, 5]
+
+
 async def test_holes_one_after_the_other_are_judged_each_and_order_is_kept(node: Node) -> None:
     node.come(message(1))
     node.history.gate.clear()

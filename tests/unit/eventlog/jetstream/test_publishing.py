@@ -216,6 +216,19 @@ async def test_what_was_given_up_counts_as_long_as_it_stands_before_the_socket(n
         nats_server.kill()
 
 
+async def test_what_was_given_up_and_has_left_the_socket_makes_room_again(nats_server: NatsServer) -> None:
+    clock = ManualClock()
+    async with wired(nats_server.url, "pending_bytes=1000", clock=clock) as wire:
+        nats_server.pause()
+        for _ in range(5):
+            answer = asyncio.ensure_future(wire.publishing.publish(wire.subject(), b"x" * 600))
+            await turns(3)
+            clock.advance(5.0)
+            with pytest.raises(LogUnavailable, match="did not acknowledge"):
+                await answer
+        nats_server.kill()
+
+
 async def test_cancelled_it_leaves_nothing_behind(nats_server: NatsServer) -> None:
     async with wired(nats_server.url, clock=ManualClock()) as wire:
         nats_server.pause()

@@ -96,6 +96,7 @@ GOOD_METADATA = {"redline-version": "1", "redline-key": base64.b64encode(b"k" * 
         ({"allow_msg_counter": True}, r"allow_msg_counter"),
         ({"republish": {"src": ">", "dest": "elsewhere.>"}}, r"republish"),
         ({"metadata": {}}, r"redline-version is None"),
+        ({"metadata": {}, "subjects": ["{name}.>"]}, r"redline-version is None.*name another stream"),
         ({"metadata": GOOD_METADATA | {"redline-version": "2"}}, r"redline-version is '2'"),
         ({"metadata": GOOD_METADATA | {"redline-key": "c2hvcnQ="}}, r"a redline-key of 32 bytes"),
         ({"metadata": GOOD_METADATA | {"redline-key": "\u00e4?"}}, r"a redline-key of 32 bytes"),
