@@ -20,7 +20,7 @@ from redline.auth.key_files import DOCUMENT_BYTES, parse_jwks
 from redline.auth.keys import KeyRing
 from redline.auth.pacing import Pace
 from redline.clock import SystemClock
-from redline.errors import Draining, KeysUnavailable, StartupError
+from redline.errors import Draining, KeysUnavailable, NotYetError, StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +121,8 @@ class RemoteKeys:
     async def start(self) -> None:
         """Fetch the document, and again from time to time until :meth:`stop`.
 
-        Where it cannot be had now that is logged, and tried again. Raises :class:`~redline.errors.StartupError` for one that is unusable.
+        Where it cannot be had now that is logged, and tried again. Raises :class:`~redline.errors.NotYetError` for one that is unusable: it
+        is another's, who may mend it (a page that says "maintenance" comes with a 200 as well).
         """
         self._stopped = False  # Sanic's test client stops and starts one application again and again
         try:
@@ -183,7 +184,7 @@ class RemoteKeys:
                 timer.cancel()
 
     async def _attempt(self, *, starting: bool = False) -> None:
-        """Fetch once, and note what came of it. Raises ``StartupError`` when ``starting`` with a document that cannot be used."""
+        """Fetch once, and note what came of it. Raises ``NotYetError`` when ``starting`` with a document that cannot be used."""
         self._fetching = True
         self._pace.began(self._clock.monotonic())
         try:
@@ -193,7 +194,7 @@ class RemoteKeys:
             outcome, self._reason = "failed", str(error)
         except StartupError as error:
             if starting:
-                raise
+                raise NotYetError(str(error)) from None
             outcome, self._reason = "invalid", str(error).removeprefix(f"{self._name}: ")
         except Exception as error:  # noqa: BLE001 - whatever it is: the keys that are there stay, and it is tried again
             outcome, self._reason = "failed", f"could not be fetched: {type(error).__name__}"

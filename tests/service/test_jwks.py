@@ -342,7 +342,7 @@ async def serve(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
 async def test_serve_says_why_it_does_not_start() -> None:
     async with document_server(b"<html>") as idp, serve(f"{idp.url}?key=hunter2") as process:
         out, err = await process.communicate()
-        assert (process.returncode, out) == (2, b"")
+        assert (process.returncode, out) == (1, b"")  # to be started again: the issuer may mend it, and 2 is for good (redline.service)
         *_, line = err.decode().splitlines()
         assert line.startswith(f"redline: auth.jwks (REDLINE_AUTH__JWKS): {idp.url}: is not a JWKS document")
 

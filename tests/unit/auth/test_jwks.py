@@ -13,7 +13,7 @@ from redline.auth import Key, KeyRing, Principal, TokenRules, TokenVerifier, Unk
 from redline.auth.document import FETCH_SECONDS, FetchError
 from redline.auth.jwks import MOST_WAITING, RemoteKeys
 from redline.auth.pacing import SPACING
-from redline.errors import Draining, KeysUnavailable, StartupError
+from redline.errors import Draining, KeysUnavailable, NotYetError
 from redline.metrics import Metrics
 from redline.testing import ManualClock
 from redline.testing.clock import ManualTimer
@@ -415,7 +415,7 @@ async def test_beside_other_keys_it_is_no_fault_that_they_have_not_come(issuer: 
 async def test_a_document_that_cannot_be_used_stops_the_start(document: bytes, caplog: pytest.LogCaptureFixture) -> None:
     tasks = asyncio.all_tasks()
     made = Kept(answer=document)
-    with pytest.raises(StartupError, match=r"^auth\.jwks \(REDLINE_AUTH__JWKS\): https://id\.example/realm/jwks\.json: "):
+    with pytest.raises(NotYetError, match=r"^auth\.jwks \(REDLINE_AUTH__JWKS\): https://id\.example/realm/jwks\.json: "):
         await made.keys.start()
     assert made.source.closed == 1
     assert asyncio.all_tasks() == tasks
