@@ -96,11 +96,10 @@ def _keys(settings: Settings, faults: list[str]) -> list[str]:
 
 def _fetched(url: str) -> LoadedKeys:
     """Return the keys that are at a URL at this moment."""
-    import asyncio  # noqa: PLC0415 - heavy
-
     from redline.auth.jwks import fetch_keys  # noqa: PLC0415 - heavy
+    from redline.web.loop import run  # noqa: PLC0415 - heavy
 
-    return asyncio.run(fetch_keys(url))
+    return run(fetch_keys(url))
 
 
 def _tried(attempt: Callable[[], _T], faults: list[str]) -> _T | None:

@@ -27,7 +27,7 @@ def demo(
     with startup():
         settings = settings_of(None, {"host": host, "port": port})
         from redline.demo import run_demo  # noqa: PLC0415 - heavy
-        from redline.web.server import run  # noqa: PLC0415 - heavy
+        from redline.web.loop import run  # noqa: PLC0415 - heavy
 
         run(run_demo(prepare(settings), _ready, seed=seed))
 

@@ -32,6 +32,7 @@ def serve(
         settings = settings_of(config, {"host": host, "port": port, "log_level": log_level})
         from redline.web import server  # noqa: PLC0415 - heavy
         from redline.web.app import create_app  # noqa: PLC0415 - heavy
+        from redline.web.loop import run  # noqa: PLC0415 - heavy
 
         settings = prepare(settings)
-        server.run(server.serve(create_app(settings), settings, lambda url: say(f"Redline listening on {url}")))
+        run(server.serve(create_app(settings), settings, lambda url: say(f"Redline listening on {url}")))

@@ -122,12 +122,11 @@ def _judged(token: str, settings: Settings) -> tuple[bool | None, str]:
 
 def _fetch(url: str, verifier: TokenVerifier) -> None:
     """Let ``verifier`` have the keys that are at ``url`` at this moment, as well. Raises ``StartupError``."""
-    import asyncio  # noqa: PLC0415 - heavy
-
     from redline.auth.jwks import fetch_keys  # noqa: PLC0415 - heavy
     from redline.auth.keys import KeyRing  # noqa: PLC0415 - heavy
+    from redline.web.loop import run  # noqa: PLC0415 - heavy
 
-    verifier.use(KeyRing((*verifier.keys.keys, *asyncio.run(fetch_keys(url)).keys)))
+    verifier.use(KeyRing((*verifier.keys.keys, *run(fetch_keys(url)).keys)))
 
 
 def _no_secret(settings: Settings) -> NoReturn:

@@ -17,14 +17,13 @@ import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-import uvloop
 from sanic import Sanic
 
 from redline.errors import NotYetError, StartupError
 from redline.web.connection import Connection, cut, optimise
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable
 
     from sanic.config import Config
 
@@ -143,9 +142,3 @@ async def serve(app: Sanic[Config, Any], settings: Settings, ready: Callable[[st
             ready(url)
         await stop.wait()
         _logger.info("Stopping: streams are told, requests are finished.")
-
-
-def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine on a uvloop event loop."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main)

@@ -365,7 +365,7 @@ PROGRAM = """
 from redline.demo import run_demo
 from redline.logs import configure_logging
 from redline.settings import load_settings
-from redline.web.server import run
+from redline.web.loop import run
 configure_logging("DEBUG")
 run(run_demo(load_settings(None, {}, {"port": 0}), lambda url: print(url, flush=True), seed=1))
 """
