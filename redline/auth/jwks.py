@@ -2,7 +2,7 @@
 
 The law of this module: keys are only ever replaced by those of a whole, usable document: a fetch that fails drops none. One fetch runs at a
 time, when :mod:`redline.auth.pacing` says so. No request whose key is known waits for anything; one whose key is not is refused for good
-(401) only by a document that was looked at after it came, and told to try again where that could not be had: a browser's EventSource does
+(401) only by a document that was asked for after it came, and told to try again where that could not be had: a browser's EventSource does
 not survive a 401 that was one too many. Of a token nothing is kept here, and what waits is bounded.
 """
 
@@ -142,8 +142,11 @@ class RemoteKeys:
             await asyncio.gather(task, return_exceptions=True)
             await self._source.close()
 
-    async def look(self, unknown: UnknownKey) -> None:
+    async def look(self, unknown: UnknownKey) -> bool:
         """Return once the document was looked at for the key that ``unknown`` says is missing: then the token is worth another try.
+
+        True if the document was asked for after this was called. Else it came of a fetch that was under way, and may be older than the
+        token: if the key is not in it, look again.
 
         Raises ``unknown`` where that could change nothing; :class:`~redline.errors.KeysUnavailable` where nobody can tell now.
         """
@@ -153,7 +156,7 @@ class RemoteKeys:
         hopeless = self._pace.failing and not self._fetching and now < self._pace.due(wanted=True)
         if not unknown.named or hopeless or self._waiting >= MOST_WAITING:
             raise self._refusal()
-        awaited = self._round
+        awaited, asked_later = self._round, not self._fetching
         self._waiting += 1
         self._wake.set()
         try:
@@ -162,6 +165,7 @@ class RemoteKeys:
             self._waiting -= 1
         if not awaited.well:
             raise self._refusal()
+        return asked_later
 
     def _refusal(self) -> KeysUnavailable | Draining:
         if self._stopped:

@@ -79,11 +79,13 @@ async def caller(request: Request, service: Service) -> Principal:
 
 async def _verified(token: str, service: Service) -> Principal:
     """Return who a token stands for; where its key is not known here, look for that at the JWKS URL first."""
-    try:
-        return service.verifier.verify(token)
-    except UnknownKey as error:
-        if service.remote_keys is None:
-            raise
-        unknown = error
-    await service.remote_keys.look(unknown)  # out here: what it raises is no consequence of the other, whose context it would carry
-    return service.verifier.verify(token)
+    looked = False
+    while True:
+        try:
+            return service.verifier.verify(token)
+        except UnknownKey as error:
+            if service.remote_keys is None or looked:
+                raise
+            unknown = error
+        # Out here: what it raises is no consequence of the other, whose context it would carry.
+        looked = await service.remote_keys.look(unknown)

@@ -156,6 +156,21 @@ async def test_how_often_it_is_fetched_is_a_setting() -> None:
         await trust.fetched(2)
 
 
+async def test_a_rotation_during_a_fetch_is_no_401(trust: Trust) -> None:
+    trust.clock.advance(SPACING)
+    trust.idp.open.clear()
+    first = asyncio.create_task(trust.status(trust.token("new")))
+    await trust.idp.asked(2)
+    late = asyncio.create_task(trust.status(trust.token("new")))
+    await trust.waiting(2)
+    trust.idp.open.set()
+    assert await first == 401
+    trust.publish("old", "new")
+    await trust.waiting(1)
+    trust.clock.advance(SPACING)
+    assert await late == 200
+
+
 async def test_publishing_looks_for_the_key_as_well(trust: Trust) -> None:
     trust.clock.advance(SPACING)
     trust.publish("old", "new")
@@ -169,12 +184,13 @@ async def test_publishing_looks_for_the_key_as_well(trust: Trust) -> None:
 async def test_a_storm_of_unknown_keys_is_one_fetch_and_others_are_served_meanwhile(trust: Trust) -> None:
     number = 300
     trust.idp.open.clear()
-    trust.clock.advance(SPACING)
     limits = httpx.Limits(max_connections=number)
     async with httpx.AsyncClient(timeout=60, limits=limits, verify=False) as crowd:  # noqa: S501 - there is no TLS here
         url = trust.service.stream_url
         asking = [asyncio.create_task(crowd.get(url(trust.token("new", names=f"no {each}")))) for each in range(number)]
         await trust.waiting(number)
+        trust.clock.advance(SPACING)
+        await trust.idp.asked(2)
         assert await trust.status(trust.token()) == 200
         assert await trust.service.publish(token=trust.token())
         trust.idp.open.set()

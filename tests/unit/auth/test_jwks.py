@@ -80,12 +80,15 @@ class Kept:
 
     async def identify(self, token: str) -> Principal:
         """Do as the routes do."""
-        try:
-            return self.verifier.verify(token)
-        except UnknownKey as unknown:
-            missing = unknown
-        await self.keys.look(missing)
-        return self.verifier.verify(token)
+        looked = False
+        while True:
+            try:
+                return self.verifier.verify(token)
+            except UnknownKey as unknown:
+                if looked:
+                    raise
+                missing = unknown
+            looked = await self.keys.look(missing)
 
     def publish(self, *kids: str) -> None:
         self.issuer.published = list(kids)
@@ -205,6 +208,24 @@ async def test_one_that_comes_too_soon_after_a_fetch_waits_for_the_next(kept: Ke
     kept.clock.advance(0.1)
     assert (await waiting).org == "acme"
     assert (kept.source.asked, kept.keys.waiting) == (2, 0)
+
+
+async def test_nobody_is_refused_by_a_document_that_was_asked_for_before_they_came(kept: Kept) -> None:
+    kept.clock.advance(SPACING)
+    kept.source.open.clear()
+    first = asyncio.create_task(kept.identify(kept.token("new")))
+    await until(lambda: kept.source.asked == 2)
+    late = asyncio.create_task(kept.identify(kept.token("new")))
+    await until(lambda: kept.keys.waiting == 2)
+    kept.source.open.set()
+    with pytest.raises(UnknownKey):
+        await first
+    await turns()
+    assert (kept.keys.waiting, late.done()) == (1, False)
+    kept.publish("old", "new")
+    kept.clock.advance(SPACING)
+    assert (await late).org == "acme"
+    assert kept.source.asked == 3
 
 
 async def test_a_storm_of_unknown_keys_is_one_fetch_and_what_waits_is_bounded(kept: Kept) -> None:
