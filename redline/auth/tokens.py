@@ -32,7 +32,10 @@ _TYPES = frozenset({"jwt", "at+jwt"})
 UNREADABLE = "The credential is not a signed token: it takes a JWT, three base64url parts joined by dots, as the issuer gave it."
 TOO_LONG = f"The credential is longer than {LONGEST} characters. Get a token with fewer claims."
 ENCRYPTED = "The credential is an encrypted token, which is not read here. Get a signed one."
-BAD_TYPE = 'The token\'s header says that it is no access token. Use one whose "typ" is JWT or at+jwt, or one without it.'
+BAD_TYPE = (
+    'The token\'s header says that it is no access token. Use one whose "typ" is JWT or at+jwt, or one without it; a stream ticket goes '
+    "into ?ticket= of GET /v1/stream, and nowhere else."
+)
 CRITICAL = 'The token asks for extensions ("crit", "b64") that are not supported. Get one without them.'
 BAD_KEY_ID = 'The token\'s "kid" is not a string. Get a new token.'
 UNKNOWN_KEY = "The token is signed with a key that is not known here. Get a new token; if that fails, the server lacks the issuer's key."

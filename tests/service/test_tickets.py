@@ -164,7 +164,7 @@ async def test_a_token_is_no_ticket_and_a_ticket_no_token_anywhere(redline: Runn
         await buy(redline, text),
         await redline.post({"kind": "scheduler.tick", "data": {}}, text),
     ):
-        refused(answer, 401, "unauthenticated", text)
+        assert "a stream ticket goes into ?ticket= " in refused(answer, 401, "unauthenticated", text)
     for path in (TICKETS, "/v1/events"):
         for name, value in (("token", token), ("ticket", text)):
             answer = await redline.http.post(f"{redline.url}{path}?{name}={value}")
