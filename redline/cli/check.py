@@ -67,7 +67,7 @@ def _log(settings: Settings, faults: list[str]) -> None:
 def _keys(settings: Settings, faults: list[str]) -> list[str]:
     """Return the algorithm of each key for tokens; note what is wrong with each source of them by itself, and with those for tickets."""
     from redline.auth import KeyRing  # noqa: PLC0415 - heavy
-    from redline.web.app import key_ring, token_rules  # noqa: PLC0415 - heavy
+    from redline.web.keys import key_ring, token_rules  # noqa: PLC0415 - heavy
     from redline.web.tickets import ticket_keys, unshared  # noqa: PLC0415 - heavy
 
     auth = settings.auth

@@ -99,7 +99,7 @@ def _judged(token: str, settings: Settings) -> tuple[bool | None, str]:
     from redline.auth.tokens import TokenVerifier, UnknownKey  # noqa: PLC0415 - heavy
     from redline.clock import SystemClock, rfc3339  # noqa: PLC0415 - as all of it
     from redline.errors import StartupError, Unauthenticated  # noqa: PLC0415 - as all of it
-    from redline.web.app import key_ring, token_rules  # noqa: PLC0415 - heavy
+    from redline.web.keys import key_ring, token_rules  # noqa: PLC0415 - heavy
 
     auth = settings.auth
     if auth.secret is None and auth.jwks is None and not auth.keys and not auth.previous_secrets:

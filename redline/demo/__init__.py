@@ -55,7 +55,7 @@ async def run_demo(settings: Settings, ready: Callable[[str], None], *, seed: in
 
 
 def demo_settings(settings: Settings) -> Settings:
-    """Return ``settings`` with a key that the demo can sign with and a port that it can have."""
+    """Return ``settings`` with keys that the demo can sign with and a port that it can have."""
     auth, port = settings.auth, settings.port
     # What the page is given is signed with a secret of this run, so that it counts nowhere else; yours verifies tokens all the same.
     known = auth.previous_secrets if auth.secret is None else (auth.secret, *auth.previous_secrets)
@@ -67,7 +67,11 @@ def demo_settings(settings: Settings) -> Settings:
         except StartupError as error:
             _logger.warning("%s. The demo takes a free port instead.", str(error).partition(";")[0])
             port = 0
-    return settings.model_copy(update={"port": port, "auth": auth.model_copy(update={**signing, "algorithms": algorithms})})
+    tickets = settings.tickets
+    if tickets.secret is None:  # that tickets end with this process is nothing to be told of a demo
+        tickets = tickets.model_copy(update={"secret": SecretStr(secrets.token_urlsafe(48))})
+    auth = auth.model_copy(update={**signing, "algorithms": algorithms})
+    return settings.model_copy(update={"port": port, "auth": auth, "tickets": tickets})
 
 
 def add_demo(app: Any, settings: Settings, *, seed: int) -> None:  # noqa: ANN401 - a Sanic application, which only the web layer names

@@ -9,16 +9,13 @@ import asyncio
 import logging
 import secrets
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 from sanic import Sanic
 from sanic.config import Config
 
-from redline.auth.key_files import load_key_file
-from redline.auth.keys import KeyRing, secret_key
-from redline.auth.tokens import TokenRules, TokenVerifier
+from redline.auth.tokens import TokenVerifier
 from redline.broker.broker import Broker, Limits
 from redline.catalogue.documents import documents
 from redline.clock import SystemClock
@@ -38,9 +35,9 @@ from redline.web.errors import EnvelopeErrorHandler
 from redline.web.events import events
 from redline.web.health import health
 from redline.web.history import event_log
+from redline.web.keys import key_ring, remote_keys, token_rules
 from redline.web.metrics import metrics as metrics_routes
 from redline.web.module import module
-from redline.web.remote_keys import remote_keys
 from redline.web.service import Service, give
 from redline.web.stream import streams
 from redline.web.tickets import say_for_whom, tickets, tickets_of
@@ -50,7 +47,6 @@ if TYPE_CHECKING:
 
     from sanic import Blueprint
 
-    from redline.auth.keys import Key
     from redline.clock import Clock
     from redline.discovery import EntryPointSource
     from redline.eventlog.contract import EventLog
@@ -175,49 +171,6 @@ def _kinds(settings: Settings, environment: EntryPointSource) -> KindRegistry:
     if found.faults:
         raise StartupError("\n".join(found.faults))
     return load_kinds(found.source)
-
-
-def key_ring(settings: Settings) -> KeyRing:
-    """Return every key that the settings name but for those at a URL, which :mod:`redline.web.remote_keys` has.
-
-    Raises ``StartupError`` when there is none, nor a URL, or one that cannot be used.
-    """
-    auth = settings.auth
-    keys: list[Key] = []
-    if auth.secret is not None:
-        keys.append(secret_key(auth.secret.get_secret_value(), setting="auth.secret (REDLINE_AUTH__SECRET)"))
-    previous = "auth.previous_secrets (REDLINE_AUTH__PREVIOUS_SECRETS)"
-    keys.extend(secret_key(secret.get_secret_value(), setting=previous) for secret in auth.previous_secrets)
-    files = [(path, "auth.keys (REDLINE_AUTH__KEYS)") for path in auth.keys]
-    if auth.jwks is not None and auth.jwks_url is None:
-        files.append((Path(auth.jwks), "auth.jwks (REDLINE_AUTH__JWKS)"))
-    for path, setting in files:
-        loaded = load_key_file(path, setting=setting)
-        keys.extend(loaded.keys)
-        for note in loaded.notes:
-            _logger.warning("%s", note)
-    if not keys and auth.jwks_url is None:
-        msg = (
-            "no key to verify tokens with: set REDLINE_AUTH__SECRET to at least 32 bytes "
-            "(python -c 'import secrets; print(secrets.token_urlsafe(48))'), "
-            "REDLINE_AUTH__JWKS to a JWKS document's URL or file, or REDLINE_AUTH__KEYS to files of public keys; "
-            "redline demo makes a key for itself"
-        )
-        raise StartupError(msg)
-    return KeyRing(tuple(keys))
-
-
-def token_rules(settings: Settings) -> TokenRules:
-    """Return what tokens are held to."""
-    auth = settings.auth
-    return TokenRules(
-        algorithms=tuple(auth.algorithms),
-        issuer=auth.issuer,
-        audience=auth.audience,
-        org_claim=auth.org_claim,
-        leeway=int(auth.leeway_seconds),
-        cache_size=auth.cache,
-    )
 
 
 def _limits(settings: Settings) -> Limits:

@@ -391,3 +391,4 @@ def test_the_process_says_its_url_keeps_its_tokens_to_itself_and_stops_well() ->
     for part in token.split("."):
         assert part not in errors
     assert "Traceback" not in errors
+    assert "is not set" not in errors, "the demo needs no settings, and asks for none"

@@ -112,6 +112,13 @@ CASES = {
         Case({'redline_slow_validations_total{kind="a.b"}': "0x20 3x40"}, {'redline_slow_validations_total{kind="a.b"}': "0+1x60"})
     ],
     "RedlineLogReconnects": [Case({"redline_log_reconnects_total": "0x20 2x40"}, {"redline_log_reconnects_total": "0+1x60"})],
+    "RedlineIssuerAway": [
+        Case(
+            {'redline_jwks_fetches_total{outcome="ok"}': "0+1x60", 'redline_jwks_fetches_total{outcome="failed"}': "0+2x60"},
+            {'redline_jwks_fetches_total{outcome="ok"}': "9x60", f'redline_jwks_fetches_total{{outcome="{outcome}"}}': "0+2x60"},
+        )
+        for outcome in ("failed", "invalid")
+    ],
     "RedlineKeysOverflow": [Case({"redline_log_keys_overflows_total": "1x60"}, {"redline_log_keys_overflows_total": "1x25 2x35"})],
 }
 
