@@ -247,6 +247,21 @@ def test_attaching_touches_nothing_that_is_the_applications() -> None:
         assert (list(app.request_middleware), list(app.response_middleware)) == middleware
 
 
+@pytest.fixture
+def unredacted() -> Iterator[None]:
+    """Let logging be that of a process that was never Redline's own, whatever other tests have set up in this one."""
+    factory = logging.getLogRecordFactory()
+    before = [(logger, logger.filters[:]) for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
+    logging.setLogRecordFactory(logging.LogRecord)
+    for logger, _ in before:
+        logger.filters.clear()
+    yield
+    logging.setLogRecordFactory(factory)
+    for logger, filters in before:
+        logger.filters[:] = filters
+
+
+@pytest.mark.usefixtures("unredacted")
 def test_only_what_is_logged_of_redlines_routes_is_redacted() -> None:
     with gone(bare(url_prefix="/guest")[0]):
         seen: list[str] = []
