@@ -7,10 +7,13 @@ next, and never repeats a credential. Nothing here knows HTTP beyond the number 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,14 @@ class RedlineError(Exception):
         self.message = message
         self.details = tuple(details)
         self.retry_after = retry_after
+
+    def detached(self) -> Self:
+        """Return this error, to be kept as a value, without the frames that it came through.
+
+        They hold what was refused, and most often the error itself as well: memory that is not free before a garbage collector runs.
+        """
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
 
     def as_json(self) -> dict[str, object]:
         """Return the error without its request id, as a batch's result line carries it."""
@@ -182,3 +193,14 @@ class StartupError(Exception):
 
 class NotYetError(StartupError):
     """The service cannot start at this moment, for what is outside of it: the same start may go well later."""
+
+
+def only(answers: list[_T | RedlineError]) -> _T:
+    """Return the one answer there is, or raise it. It is taken out of the list: no frame that it goes through shall hold it."""
+    answer = answers.pop()
+    if not isinstance(answer, RedlineError):
+        return answer
+    try:
+        raise answer
+    finally:
+        del answer

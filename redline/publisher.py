@@ -15,7 +15,7 @@ import orjson
 
 from redline.clock import parse_rfc3339, rfc3339
 from redline.envelope import Envelope, parse_key
-from redline.errors import Detail, Internal, InvalidPayload, PayloadTooLarge, UnknownKind
+from redline.errors import Detail, Internal, InvalidPayload, PayloadTooLarge, RedlineError, UnknownKind
 from redline.eventlog.contract import Draft
 from redline.kinds.clean import clean_json
 from redline.kinds.contract import PayloadError
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from redline.broker.broker import Broker
     from redline.clock import Clock
     from redline.envelope import OrgId
-    from redline.errors import RedlineError
     from redline.eventlog.contract import Appended
     from redline.kinds.registry import KindRegistry, RegisteredKind
     from redline.metrics import Metrics
@@ -100,7 +99,9 @@ class Publisher:
         answers = await self._broker.publish(drafts)
         published: dict[str, int] = {}
         for draft, answer in zip(drafts, answers, strict=True):
-            if isinstance(answer, tuple) and not answer.duplicate:
+            if isinstance(answer, RedlineError):
+                answer.detached()  # whatever log it is of
+            elif not answer.duplicate:
                 published[draft.envelope.kind] = published.get(draft.envelope.kind, 0) + 1
         for kind, count in published.items():
             self._metrics.events_published[kind].inc(count)

@@ -142,19 +142,21 @@ class RemoteKeys:
             await asyncio.gather(task, return_exceptions=True)
             await self._source.close()
 
-    async def look(self, unknown: UnknownKey) -> bool:
-        """Return once the document was looked at for the key that ``unknown`` says is missing: then the token is worth another try.
+    def may_have(self, unknown: UnknownKey) -> bool:
+        """Tell whether the document may have the key: no secret stands in one at a URL, and only what a token names is looked for."""
+        return unknown.public and (unknown.named or self._digest is None)
+
+    async def look(self, *, named: bool) -> bool:
+        """Return once the document was looked at for a missing key, which the token ``named``: then the token is worth another try.
 
         True if the document was asked for after this was called. Else it came of a fetch that was under way, and may be older than the
         token: if the key is not in it, look again.
 
-        Raises ``unknown`` where that could change nothing; :class:`~redline.errors.KeysUnavailable` where nobody can tell now.
+        Raises :class:`~redline.errors.KeysUnavailable` where nobody can tell now.
         """
-        if not unknown.public or (not unknown.named and self._digest is not None):
-            raise unknown  # no secret stands in a document at a URL, and only what a token names is looked for
         now = self._clock.monotonic()
         hopeless = self._pace.failing and not self._fetching and now < self._pace.due(wanted=True)
-        if not unknown.named or hopeless or self._waiting >= MOST_WAITING:
+        if not named or hopeless or self._waiting >= MOST_WAITING:
             raise self._refusal()
         awaited, asked_later = self._round, not self._fetching
         self._waiting += 1

@@ -62,8 +62,11 @@ class Pages:
         if reading is None:
             reading = self._reading[place] = asyncio.get_running_loop().create_task(self._read(place))
             reading.add_done_callback(_look)
-        # Shielded: the first who asked may go away while others wait.
-        return await asyncio.shield(reading)
+        try:
+            # Shielded: the first who asked may go away while others wait.
+            return await asyncio.shield(reading)
+        finally:
+            del reading  # it holds its error, and that its frames: this one, and whoever asks
 
     async def _read(self, place: tuple[Topic, int]) -> Sequence[Framed]:
         topic, position = place

@@ -81,6 +81,8 @@ class Topics:
                     msg = "This server is going down. Try again in a moment."
                     raise LogUnavailable(msg, retry_after=1) from None
                 raise
+            finally:
+                del task  # it holds its error, and that its frames: this one, and whoever asks
         return topic
 
     def idle(self, topic: Topic) -> None:

@@ -79,13 +79,13 @@ async def caller(request: Request, service: Service) -> Principal:
 
 async def _verified(token: str, service: Service) -> Principal:
     """Return who a token stands for; where its key is not known here, look for that at the JWKS URL first."""
-    looked = False
+    looked, remote = False, service.remote_keys
     while True:
         try:
             return service.verifier.verify(token)
-        except UnknownKey as error:
-            if service.remote_keys is None or looked:
+        except UnknownKey as unknown:
+            if remote is None or looked or not remote.may_have(unknown):
                 raise
-            unknown = error
+            named = unknown.named
         # Out here: what it raises is no consequence of the other, whose context it would carry.
-        looked = await service.remote_keys.look(unknown)
+        looked = await remote.look(named=named)

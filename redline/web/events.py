@@ -13,7 +13,7 @@ from sanic import Blueprint
 from sanic.response import HTTPResponse
 
 from redline.auth.principal import EVENTS_PUBLISH
-from redline.errors import Detail, MalformedRequest, PayloadTooLarge, RedlineError, UnsupportedMediaType
+from redline.errors import Detail, MalformedRequest, PayloadTooLarge, RedlineError, UnsupportedMediaType, only
 from redline.web.credentials import caller
 from redline.web.errors import as_redline_error
 from redline.web.query import flag, query_of
@@ -77,9 +77,7 @@ async def _single(request: Request, service: Service, principal: Principal, *, d
         draft = service.publisher.prepare(principal, _parse(request.body))
         if dry_run:
             return _json(_VALID, _ALL_GOOD)
-        (answer,) = await service.publisher.publish([draft])
-        if isinstance(answer, RedlineError):
-            raise answer
+        answer = only(await service.publisher.publish([draft]))
     except RedlineError as error:
         service.metrics.publish_refused[error.code].inc()
         raise
@@ -115,7 +113,7 @@ def _prepare(request: Request, service: Service, principal: Principal, line: byt
     try:
         return service.publisher.prepare(principal, _parse(line), now)
     except Exception as exception:  # noqa: BLE001 - one bad line never stops the others, not even by a fault of ours
-        return as_redline_error(request, exception)
+        return as_redline_error(request, exception).detached()
 
 
 def _parse(text: bytes) -> object:

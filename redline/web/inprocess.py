@@ -16,7 +16,7 @@ import orjson
 
 from redline.auth.principal import EVENTS_PUBLISH, Principal
 from redline.clock import rfc3339
-from redline.errors import Detail, InvalidPayload, RedlineError
+from redline.errors import Detail, InvalidPayload, RedlineError, only
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,10 +60,7 @@ class InProcessPublisher:
             event["key"] = key
         if at is not None:
             event["at"] = at
-        (answer,) = await self.publish_many(org, [event])
-        if isinstance(answer, RedlineError):
-            raise answer
-        return answer
+        return only(await self.publish_many(org, [event]))
 
     async def publish_many(self, org: str, events: Iterable[Mapping[str, Any]]) -> list[Appended | RedlineError]:
         """Publish events, each ``{"kind", "data"}`` and optionally ``key``, ``at`` and an ``org`` of its own, in their order.
@@ -88,7 +85,7 @@ class InProcessPublisher:
         try:
             return self._publisher.prepare(_APPLICATION, _as_json({"org": org, **event}))
         except RedlineError as error:
-            return error
+            return error.detached()
 
 
 def _as_json(event: dict[str, Any]) -> object:

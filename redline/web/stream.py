@@ -52,19 +52,11 @@ async def stream(request: Request) -> HTTPResponse | None:
         return await _open(request, service, principal, stream_query(request, query, service.kinds))
     except (RequestCancelled, asyncio.CancelledError):
         raise
-    except RedlineError as error:
-        refused = error
     except Exception as exception:
         if request.responded:
             raise
-        refused = as_redline_error(request, exception)
-    if request.responded:
-        raise refused
-    service.metrics.streams_refused[refused.code].inc()
-    # Not before it is known who asks, but for what keeps us from knowing it.
-    if refused.transient and (principal is not None or isinstance(refused, OverCapacity)):
-        return _refusal(request, service, refused)
-    raise refused
+        # Not raised anew, nor kept here: an error that a frame of its own holds is not free before a garbage collector runs.
+        return _refusal(request, service, as_redline_error(request, exception), known=principal is not None)
 
 
 async def _open(request: Request, service: Service, principal: Principal, wanted: StreamQuery) -> HTTPResponse | None:
@@ -101,9 +93,15 @@ async def _open(request: Request, service: Service, principal: Principal, wanted
     return None
 
 
-def _refusal(request: Request, service: Service, error: RedlineError) -> HTTPResponse:
-    """Return a transient refusal: for an EventSource, which gives up for good on any status but 200, as a stream of one closing frame."""
-    if not any("text/event-stream" in accept.lower() for accept in request.headers.getall("accept", [])):
+def _refusal(request: Request, service: Service, error: RedlineError, *, known: bool) -> HTTPResponse:
+    """Return a refusal, of somebody ``known`` or not.
+
+    For an EventSource, which gives up for good on any status but 200, a transient one is a stream of one closing frame.
+    """
+    service.metrics.streams_refused[error.code].inc()
+    # Not before it is known who asks, but for what keeps us from knowing it.
+    transient = error.transient and (known or isinstance(error, OverCapacity))
+    if not transient or not any("text/event-stream" in accept.lower() for accept in request.headers.getall("accept", [])):
         return error_response(request, error)
     reason = "shutdown" if isinstance(error, Draining) else error.code
     return HTTPResponse(service.broker.refusal(reason), headers=dict(HEADERS), content_type=CONTENT_TYPE)

@@ -152,6 +152,8 @@ class Life:
             if task.cancelled() and self.over:
                 self._check()
             raise
+        finally:
+            del task  # it holds its error, and that its frames: this one, and whoever asks
 
     async def _read_ledger(self, org: OrgId) -> list[Record]:
         try:

@@ -67,6 +67,7 @@ class Progress:
             raise LogUnavailable(msg) from None
         finally:
             self._waiters.pop(waiter, None)
+            del waiter  # it holds the error, and that its frames: this one, and whoever waits
 
     def learn(self, due: int | None) -> None:
         """Learn up to where the stream was when it was last looked at; None while it is not followed, and nobody knows."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
-from redline.errors import LogUnavailable, OverCapacity, PayloadTooLarge
+from redline.errors import LogUnavailable, OverCapacity, PayloadTooLarge, only
 from redline.eventlog.jetstream import wire
 from redline.eventlog.jetstream.refusal import SUBSCRIBE, NotAllowedError
 
@@ -110,10 +110,7 @@ class Publishing:
 
     async def publish(self, subject: str, payload: bytes, msg_id: str | None = None) -> Ack:
         """Publish one message; raise LogUnavailable, OverCapacity or PayloadTooLarge."""
-        answer = (await self.publish_all([Outgoing(subject, payload, msg_id)]))[0]
-        if isinstance(answer, Ack):
-            return answer
-        raise answer
+        return only(await self.publish_all([Outgoing(subject, payload, msg_id)]))
 
     async def publish_all(self, outgoing: Sequence[Outgoing]) -> list[Ack | RedlineError]:
         """Publish messages in order, all before this first waits; return one answer each. Whoever cancels it leaves nothing behind."""

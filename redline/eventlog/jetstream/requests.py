@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from redline.errors import LogUnavailable
+from redline.errors import LogUnavailable, RedlineError
 from redline.eventlog.jetstream import wire
 from redline.eventlog.jetstream.refusal import SUBSCRIBE, NotAllowedError
 from redline.eventlog.jetstream.waiting import within
@@ -115,6 +115,9 @@ class Requests:
         except TimeoutError:
             msg = f"The event log did not answer within {self._timeout:g} s. Try again shortly."
             raise LogUnavailable(msg) from None
+        except RedlineError:
+            del waiting  # what it waited for holds the error, and that its frames: this one, and whoever asks
+            raise
         finally:
             self._waiting.pop(reply.encode(), None)
         if waiting.replies[-1].status == wire.NO_RESPONDERS:

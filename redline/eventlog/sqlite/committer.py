@@ -103,7 +103,10 @@ class Committer:
     async def _wait(self, job: Job) -> Answers:
         self._waiting.put(job)
         self._soon()
-        return await job.done
+        try:
+            return await job.done
+        finally:
+            del job  # what it waits for holds its error, and that its frames: this one, and whoever appends
 
     # Groups.
 

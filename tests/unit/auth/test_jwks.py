@@ -85,10 +85,10 @@ class Kept:
             try:
                 return self.verifier.verify(token)
             except UnknownKey as unknown:
-                if looked:
+                if looked or not self.keys.may_have(unknown):
                     raise
-                missing = unknown
-            looked = await self.keys.look(missing)
+                named = unknown.named
+            looked = await self.keys.look(named=named)
 
     def publish(self, *kids: str) -> None:
         self.issuer.published = list(kids)

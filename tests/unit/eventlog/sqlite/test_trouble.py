@@ -15,6 +15,7 @@ from redline.eventlog.retention import Retention
 from redline.eventlog.sqlite.batch import Batch
 from redline.testing import serving
 from redline.testing.eventlogs.kit import ACME, GLOBEX, MUCH, draft, parsed, turns
+from tests.garbage import garbage, no_collector
 from tests.unit.eventlog.sqlite.kit import maker, opened
 
 if TYPE_CHECKING:
@@ -125,6 +126,19 @@ async def test_whoever_waited_when_the_disk_was_full_is_refused_too(tmp_path: Pa
         await settled(following.clock, following.log)
         await following.append(draft())
         assert len(await following.ids()) == 2
+
+
+async def test_what_a_full_disk_refused_is_free(tmp_path: Path) -> None:
+    with no_collector():
+        async with opened(tmp_path / "events.db") as following:
+            await following.append(draft())
+            pages(following.log, 1)
+            appending = [following.log.append([draft(b"x" * 100_000)]) for _ in range(10)]
+            refused = await asyncio.gather(*appending, return_exceptions=True)
+            assert all(isinstance(one, LogUnavailable) for one in refused), refused
+            del appending, refused
+            await turns(2)
+            assert garbage() == []
 
 
 async def test_a_file_that_is_removed_under_a_running_service_takes_nothing_more(tmp_path: Path) -> None:
