@@ -249,6 +249,14 @@ def test_a_wrong_setting_stops_the_start_with_a_line_each(arguments: list[str], 
     assert "hunter2" not in done.stderr
 
 
+def test_python_m_redline_is_the_command() -> None:
+    """Where the console script is not on the PATH, or another Python's."""
+    command = [sys.executable, "-m", "redline", "token", "--help"]
+    said = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
+    assert said == run("token", "--help").stdout
+    assert "Usage: redline token" in said
+
+
 def test_a_port_that_is_taken_stops_the_start_with_a_line() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
