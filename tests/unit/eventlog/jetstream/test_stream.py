@@ -13,7 +13,7 @@ from redline.eventlog.jetstream.stream import ensure, inspect
 from redline.eventlog.retention import Retention
 from redline.testing import ManualClock
 from tests.nats import NatsServer
-from tests.unit.eventlog.jetstream.kit import wired
+from tests.unit.eventlog.jetstream.kit import turns, wired
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +53,30 @@ async def test_nodes_that_start_at_once_get_the_same_stream(nats_url: str) -> No
     async with wired(nats_url, make=False) as wire:
         found = await asyncio.gather(*(ensure(wire.connection, wire.options, KEEP) for _ in range(10)))
         assert len(set(found)) == 1
+
+
+async def test_a_question_that_an_election_lost_is_asked_again_soon(nats_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    async with wired(nats_url, "timeout=60", clock=clock, make=False) as wire:
+        send, lost, told = wire.connection.send, list[bytes](), asyncio.Event()
+
+        def lose(command: bytes) -> None:
+            """Lose the first attempt's question, and the second's after its first answer."""
+            if len(lost) == 0 or (len(lost) == 1 and b"STREAM.CREATE" in command):
+                lost.append(command)
+                told.set()
+            else:
+                send(command)
+
+        monkeypatch.setattr(wire.connection, "send", lose)
+        making = asyncio.ensure_future(ensure(wire.connection, wire.options, KEEP))
+        for _ in range(2):
+            await told.wait()
+            told.clear()
+            clock.advance(1.0)
+            await turns()
+            clock.advance(0.1)  # of the pause before the next attempt
+        assert (await making).name == wire.options.stream
 
 
 async def test_made_again_it_is_another(nats_url: str) -> None:
