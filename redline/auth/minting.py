@@ -47,7 +47,7 @@ def mint_token(  # noqa: PLR0913 - each is one claim, all by name
 
     ``org`` is an org id or ``*``; ``scopes`` may be one string with spaces; ``ttl`` is in seconds from now; ``extra`` are further claims
     (``iss``, ``aud``, ``nbf``, ``jti``), which cannot replace those that have an argument of their own. Each token gets a random ``jti``
-    unless ``extra`` brings one, so that it can be revoked by itself.
+    unless ``extra`` brings one, so that no two are the same.
 
     Raises ``ValueError`` naming the argument that cannot be used, and :class:`~redline.errors.StartupError` for a bad secret.
     """

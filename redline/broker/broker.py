@@ -56,7 +56,7 @@ class Broker:
 
     async def start(self) -> None:
         """Open the log and follow it. Raises :class:`redline.errors.StartupError`."""
-        self._draining = False  # Sanic's test client stops and starts one application again and again
+        self._draining = False  # a broker that was stopped may be started again
         await self._topics.start()
 
     async def publish(self, drafts: Sequence[Draft]) -> list[Appended | RedlineError]:

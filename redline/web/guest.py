@@ -2,7 +2,8 @@
 
 The law of this module: a guest changes nothing but what is its own. Everything that the routes need (their errors' envelope, the bound of
 their bodies, the redaction of what is logged of them) is wrapped around each of them, so that the application's error handler, its
-configuration and its log stay what they are, for its own routes and in every version of them.
+configuration and its log stay what they are, for its own routes and in every version of them. Of what a process shares it adds to one thing
+alone: logging learns to redact Redline's credentials.
 """
 
 from __future__ import annotations

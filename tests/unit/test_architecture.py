@@ -5,6 +5,7 @@ The law of these tests: a rule that no machine checks is not a rule. What they r
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,36 @@ def test_the_tree_keeps_the_rule(check: str) -> None:
     )
     if done.returncode:
         pytest.fail(f"{' '.join(CHECKS[check])} says:\n{done.stdout}", pytrace=False)
+
+
+LINES = 250
+LONGER = {
+    "redline/settings/model.py": "a list, and the only one, of all settings: two would have to be kept in one order",
+    "redline/eventlog/jetstream/log.py": "one state machine: from one life of the stream to the next, and what is asked meanwhile",
+    "redline/broker/subscription.py": "one state machine: behind, live, full, ending; each method is a step of it",
+}
+"""Modules of more lines, and why each is still one."""
+
+
+def test_a_long_module_has_a_reason() -> None:
+    long = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("redline", "plugins")
+        for path in (ROOT / folder).rglob("*.py")
+        if len(path.read_text().splitlines()) > LINES
+    }
+    assert long == LONGER.keys()
+
+
+def test_what_the_code_cites_of_the_contract_is_there() -> None:
+    sections = set(re.findall(r"^## (\d+)\.", (ROOT / "config" / "contract.md").read_text(), re.MULTILINE))
+    cited: dict[str, str] = {}
+    for folder in ("redline", "plugins", "tests", "config"):
+        for path in (ROOT / folder).rglob("*.*"):
+            if path.suffix in {".py", ".md", ".js", ".ts", ".toml", ".conf"}:
+                cited |= dict.fromkeys(re.findall(r"[Cc]ontract §(\d+)", path.read_text()), str(path))
+    assert cited
+    assert cited.keys() <= sections, cited
 
 
 def test_make_check_runs_the_same() -> None:

@@ -160,7 +160,7 @@ class Following:
             except Exception:
                 _logger.exception("The stream %s cannot be followed.", self._stream)
                 why = "an error of ours"
-            _logger.info("The consumer of the stream %s is made anew after %d: %s.", self._stream, self.followed, why.rstrip("."))
+            _logger.info("The stream %s is followed anew, from behind its message %d: %s.", self._stream, self.followed, why.rstrip("."))
             await pause(self._clock, min(patience, backoff.delay()))
         lost = "The event log's stream is gone, or another one. Try again shortly."
         self.progress.fail(lost)

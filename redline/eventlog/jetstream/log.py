@@ -97,7 +97,7 @@ class JetStreamLog:
             await self.close()
             raise
         _logger.info(
-            "Of one org's bytes (history.bytes) JetStream has no bound: its events and their age, and the bytes of all, are bounded."
+            "history.bytes does not count here: JetStream bounds an org's events and their age, and the bytes of all orgs together."
         )
         self.lookout.start()
 
@@ -110,7 +110,7 @@ class JetStreamLog:
             except LogUnavailable as error:
                 if isinstance(error, NotAllowedError) or self._clock.monotonic() >= until:
                     raise
-                _logger.warning("The event log on NATS is asked again: %s", error)
+                _logger.warning("The event log on NATS cannot be opened yet, and that is tried again: %s", error)
             await pause(self._clock, backoff.delay())
 
     async def _find(self, follower: Follower) -> None:
