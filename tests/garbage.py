@@ -7,16 +7,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from sanic import Request
+from sanic.http import Http
+from sanic.server import HttpProtocol
 
 from redline.broker.subscription import Subscription
 from redline.envelope import Envelope
 from redline.errors import Detail, RedlineError
 from redline.eventlog.contract import Appended, Draft
+from redline.eventlog.sqlite.batch import Batch, EventRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OF_A_REQUEST: Final = (Request, Draft, Envelope, Appended, Detail, RedlineError, Subscription)
+OF_A_REQUEST: Final = (HttpProtocol, Http, Request, Draft, Envelope, Batch, EventRow, Appended, Detail, RedlineError, Subscription)
 
 
 @contextmanager
