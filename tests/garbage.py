@@ -35,11 +35,12 @@ def no_collector() -> Iterator[None]:
         gc.enable()
 
 
-def garbage() -> list[str]:
+def garbage(of: tuple[type, ...] = OF_A_REQUEST) -> list[str]:
     """Collect, and return what of it was a request's, by its type's name."""
     gc.set_debug(gc.DEBUG_SAVEALL)
     gc.collect()
     gc.set_debug(0)
-    found = [type(one).__name__ for one in gc.garbage if isinstance(one, OF_A_REQUEST)]
+    found = [type(one).__name__ for one in gc.garbage if isinstance(one, of)]
     gc.garbage.clear()
+    gc.collect()  # what was saved only to be looked at would be found again
     return found
