@@ -30,6 +30,7 @@ ANSWER_BYTES: Final = 16 * 1024 * 1024
 """The longest answer that is read. A batch of a thousand lines gets some 200 KiB."""
 _TOKEN: Final = re.compile(r"[!-~]{1,16384}", re.ASCII)
 _SHOWN: Final = 200
+_NOTHING: Final = httpx.ByteStream(b"")
 
 
 class Credential:
@@ -74,6 +75,14 @@ class Connection:
         except AttributeError as error:  # anyio on uvloop asks a socket that has just closed for its peer
             msg = "the connection was closed as it was made"
             raise httpx.ConnectError(msg, request=request) from error
+
+    @staticmethod
+    async def close(response: httpx.Response) -> None:
+        """Close an answer that is done with."""
+        try:
+            await response.aclose()
+        finally:
+            response.stream = _NOTHING  # httpx's own holds the answer, which holds what was sent
 
     def unreachable(self, error: Exception) -> ClientError:
         """Return what a failure of the connection is to the caller."""

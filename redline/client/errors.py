@@ -13,6 +13,7 @@ from redline.errors import Detail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
 UNAUTHENTICATED: Final = 401
 SERVER_FAULT: Final = 500
@@ -30,6 +31,13 @@ class ClientError(Exception):
     """
 
     key: str | None = None
+
+    def detached(self) -> Self:
+        """Return this error, to be kept as a value, without the frames that it and its cause came through: they hold what was sent."""
+        self.__traceback__ = self.__context__ = None
+        if self.__cause__ is not None:
+            self.__cause__.__traceback__ = None
+        return self
 
     @property
     def transient(self) -> bool:

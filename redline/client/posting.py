@@ -36,22 +36,25 @@ class Post:
 async def post(connection: Connection, what: Post, budget: Budget) -> object:
     """Send until it is answered or the budget is used up; return the answer's JSON. Raises ``ClientError``."""
     refused, error = "", ClientError()
-    while True:
-        token = await connection.credential.get()
-        if token == refused:
-            raise error
-        try:
-            async with connection.within(connection.clock, seconds := budget.seconds):
-                return await _send(connection, what, token, seconds)
-        except (httpx.RequestError, TimeoutError) as failure:
-            error = connection.unreachable(failure)
-            error.__cause__ = failure
-        except Refused as refusal:
-            error = refusal
-        if isinstance(error, Refused) and error.status == UNAUTHENTICATED and connection.credential.renewable and not refused:
-            refused = token
-        elif not (error.transient and await budget.more(error.retry_after)):
-            raise error
+    try:
+        while True:
+            token = await connection.credential.get()
+            if token == refused:
+                raise error
+            try:
+                async with connection.within(connection.clock, seconds := budget.seconds):
+                    return await _send(connection, what, token, seconds)
+            except (httpx.RequestError, TimeoutError) as failure:
+                error = connection.unreachable(failure)
+                error.__cause__ = failure
+            except Refused as refusal:
+                error = refusal
+            if isinstance(error, Refused) and error.status == UNAUTHENTICATED and connection.credential.renewable and not refused:
+                refused = token
+            elif not (error.transient and await budget.more(error.retry_after)):
+                raise error
+    finally:
+        del error  # this frame is among those that it came through
 
 
 async def _send(connection: Connection, what: Post, token: str, seconds: float) -> object:
@@ -72,4 +75,4 @@ async def _send(connection: Connection, what: Post, token: str, seconds: float) 
             raise await connection.refusal(response)
         return await connection.read(response)
     finally:
-        await response.aclose()
+        await connection.close(response)

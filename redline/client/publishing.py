@@ -78,7 +78,7 @@ class Publishing:
                 try:
                     await self._part(part, results, dry_run=dry_run)
                 except ClientError as error:
-                    failed = error
+                    failed = error.detached()
         return [failed if result is _PENDING else result for result in results]
 
     def _budget(self) -> Budget:
@@ -108,7 +108,7 @@ class Publishing:
                 raise
             if len(part) == 1:
                 error.key = part[0].key
-                results[part[0].place] = error
+                results[part[0].place] = error.detached()
                 return
             middle = len(part) // 2
             await self._part(part[:middle], results, dry_run=dry_run)

@@ -1,13 +1,14 @@
 """Sanic's connection, with what its users need put right.
 
 The law of this module: a client that was refused reads why. Besides :mod:`redline.web.takeover` it is the only one that knows Sanic's
-insides (sanic 25.12), and ``tests/service/test_takeover.py`` fails when they move. Four things are put right:
+insides (sanic 25.12), and ``tests/service/test_takeover.py`` fails when they move. Five things are put right:
 
 * A URL that cannot be parsed is answered; Sanic fails once more over making a request of it, and drops the connection without a word.
 * A connection that ends while its client still sends is closed for writing first, and read to its end for a moment. Closed at once, the
   kernel resets it, and the reset overtakes the answer (RFC 9112 §9.6): a body too large would be a broken connection and no 413.
 * The bound of a head is this application's, up to what its settings take, not one for all applications of the process.
 * There is no empty ``Alt-Svc`` header, which says nothing and is no valid value.
+* A connection that has ended holds nothing: neither by a method of its own, nor by the error that ended it.
 """
 
 from __future__ import annotations
@@ -54,8 +55,19 @@ class _Http(Http):
 
     async def http1(self) -> None:
         """Handle requests until the connection is not to be used again."""
-        await super().http1()  # type: ignore[no-untyped-call]
+        try:
+            await super().http1()  # type: ignore[no-untyped-call]
+        finally:
+            # By these it holds itself, and with it the last request.
+            self.request = self.response = self.response_func = self._send = cast("Any", None)
         cast("Connection", self.protocol).unread = bool(self.request_body or self.recv_buffer)
+
+    async def error_response(self, exception: BaseException) -> None:
+        """Answer for an error, and let go of the frames it came through: Sanic's own keeps what a cancelled request ended with."""
+        try:
+            await super().error_response(exception)  # type: ignore[arg-type]  # Sanic gives it cancellations as well
+        finally:
+            exception.__traceback__ = exception.__context__ = None
 
     def create_empty_request(self) -> None:
         """Make the stand-in for a request that could not be read, without its URL where that is what could not be."""

@@ -6,8 +6,11 @@ would hold requests and payloads until a garbage collector runs, and under a flo
 
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -101,6 +104,52 @@ async def test_what_was_answered_is_free(shape: str) -> None:
             for _ in range(REPEATED):
                 assert await call(caller) == status
             await caller.get("/health/live")  # on the same connection: the one before it is done with
+            assert garbage() == []
+
+
+MUCH: Final = 1 << 16
+CONNECTIONS: Final = {
+    "that asked for a head only": b"HEAD /v1/events HTTP/1.1\r\nHost: x\r\n\r\n",
+    "that sent nothing": b"",
+    "that sent half a head": b"POST /v1/events HTTP/1.1\r\nHost: x\r\n",
+    "that sent half a body": b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n{" % MUCH,
+    "that sent half a chunk": b"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{",
+    "that sent too much": b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (2 * MUCH) + bytes(2 * MUCH),
+    "that spoke no HTTP": b"\0\r\n\r\n",
+    "that was answered": b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "that sent two": b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n" * 2,
+}
+
+
+@pytest.mark.parametrize("shape", CONNECTIONS)
+async def test_a_connection_leaves_nothing(shape: str) -> None:
+    with no_collector():
+        async with serving({"limits": {"body_bytes": MUCH}}) as service:
+            for round_ in range(1 + REPEATED):
+                if round_ == 1:
+                    garbage()
+                reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(service.url).port)
+                writer.write(CONNECTIONS[shape])
+                writer.write_eof()
+                await reader.read()
+                writer.close()
+                with suppress(ConnectionError):
+                    await writer.wait_closed()
+            await Caller(service).get("/health/live")  # by then the others have been noticed
+            assert garbage() == []
+
+
+async def test_a_client_that_does_not_wait_for_its_stream_leaves_nothing() -> None:
+    with no_collector():
+        async with serving() as service:
+            path = Caller(service).stream()
+            for round_ in range(1 + REPEATED):
+                if round_ == 1:
+                    garbage()
+                _, writer = await asyncio.open_connection("127.0.0.1", urlsplit(service.url).port)
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                writer.transport.abort()
+                await Caller(service).get("/health/live")
             assert garbage() == []
 
 

@@ -8,6 +8,7 @@ import asyncio
 import inspect
 import json
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,6 +17,7 @@ import pytest
 
 from redline.client import BadAnswer, Client, ClientError, NewEvent, Published, Refused, Retry, SyncClient, Ticket, Unreachable
 from redline.testing import ManualClock
+from tests.garbage import garbage, no_collector
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -30,9 +32,11 @@ def done(given: Any) -> Any:
     """Return what a coroutine returns that does not wait, or what was given in its place."""
     if not inspect.iscoroutine(given):
         return given
-    with pytest.raises(StopIteration) as caught:
+    try:
         given.send(None)
-    return caught.value.value
+    except StopIteration as ended:
+        return ended.value
+    pytest.fail("it waits")
 
 
 class Awaited:
@@ -520,3 +524,32 @@ async def test_what_is_no_ticket_is_called_that(strange: object) -> None:
     async with service.client() as client:
         with pytest.raises(BadAnswer, match="did not answer with a ticket"):
             await client.ticket()
+
+
+KEPT = {
+    "published": (CREATED,),
+    "published at last": (refusal(503, "log_unavailable"), CUT, CREATED),
+    "refused": (refusal(422, "invalid_payload"),),
+    "refused again and again": (refusal(503, "log_unavailable"),),
+    "too large": (refusal(413, "payload_too_large"),),
+    "cut off": (CUT,),
+    "no answer of Redline's": (answer(200, {"results": "none"}),),
+}
+
+
+@pytest.mark.parametrize("shape", KEPT)
+async def test_what_was_sent_is_kept_by_nobody(shape: str) -> None:
+    ours = (httpx.Request, httpx.Response, NewEvent, ClientError)
+    with no_collector():
+        for round_ in range(4):
+            CUT.__traceback__ = None  # it is the tests' own, and not the client's to free
+            if round_ == 1:
+                garbage()
+            service = Service(*KEPT[shape])
+            async with service.client() as client:
+                with suppress(ClientError):
+                    await client.publish("run.stage", {})
+                await client.publish_many([NewEvent("run.stage", {}), NewEvent("run.stage", {})])
+        del service, client
+        CUT.__traceback__ = None
+        assert garbage(ours) == []

@@ -7,7 +7,7 @@ what may pass is :class:`UnusableError`, what cannot be trusted any more is :cla
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from redline.eventlog.sqlite.batch import DamagedError, EventRow, UnusableError
@@ -17,7 +17,8 @@ from redline.eventlog.sqlite.rows import checked, epoch_sum, event_sum, key_sum,
 from redline.eventlog.sqlite.schema import bring_up_to_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
 
     from redline.eventlog.sqlite.batch import Batch, Contents
     from redline.eventlog.sqlite.options import SqliteOptions
@@ -148,13 +149,17 @@ class Store:
         self._file.release()
 
 
-@contextmanager
-def _as_ours() -> Iterator[None]:
-    """Sort SQLite's errors into those that may pass and those after which nothing can be trusted."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says more, and changes nothing
-        if code in _PASSING:
-            raise UnusableError(str(error)) from error
-        raise DamagedError(str(error)) from error
+class _as_ours:  # noqa: N801 - used as a function is: ``with _as_ours():``
+    """Sort SQLite's errors into those that may pass and those after which nothing can be trusted.
+
+    A class, because the frames of a generator would hold the error that they turn into another, and with it the batch.
+    """
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        """Raise :class:`UnusableError` or :class:`DamagedError` in place of an error of SQLite's."""
+        if isinstance(error, sqlite3.Error):
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says more, and changes nothing
+            raise (UnusableError if code in _PASSING else DamagedError)(str(error)) from error
