@@ -76,8 +76,8 @@ class Publisher:
             _refuse("", f"An event is a JSON object with kind and data.{several}", "object_type")
         if not event.keys() <= _MEMBERS:
             unknown = min(event.keys() - _MEMBERS)
-            known = "An event has kind, data, and optionally org, key and at"
-            _refuse(_pointer(unknown), f"{known}; nothing else, as {unknown[:_SHOWN]!a}.", "extra_forbidden")
+            told = f"An event has no member {unknown[:_SHOWN]!a}; it has kind, data, and optionally org, key and at."
+            _refuse(_pointer(unknown), told, "extra_forbidden")
         for member in ("kind", "data"):
             if member not in event:
                 _refuse(f"/{member}", "An event needs this member.", "missing")
