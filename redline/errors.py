@@ -185,6 +185,8 @@ class Internal(RedlineError):
     code = "internal"
     status = 500
     transient = True
+    fault: str | None = None
+    """What the log is to say of it, where nobody has said it yet: whoever answers does, with the id that the caller is told."""
 
 
 class StartupError(Exception):

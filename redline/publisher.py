@@ -69,14 +69,15 @@ class Publisher:
 
         ``now`` is when it came, in seconds since the Unix epoch: the events of one batch have one time, which is then written once.
         Raises ``InvalidPayload`` (with pointers into the event), ``UnknownKind``, ``Forbidden``, ``PayloadTooLarge``, or ``Internal`` where
-        the kind's plugin is at fault.
+        the kind's plugin is at fault: whoever answers with that calls :func:`log_fault`.
         """
         if not isinstance(event, dict):
-            _refuse("", "An event is a JSON object with kind and data.", "object_type")
+            several = " Several events go as application/x-ndjson, each on a line of its own." if isinstance(event, list) else ""
+            _refuse("", f"An event is a JSON object with kind and data.{several}", "object_type")
         if not event.keys() <= _MEMBERS:
             unknown = min(event.keys() - _MEMBERS)
-            known = "An event has kind, data, and optionally org, key and at; nothing else."
-            _refuse(_pointer(unknown), known, "extra_forbidden")
+            told = f"An event has no member {unknown[:_SHOWN]!a}; it has kind, data, and optionally org, key and at."
+            _refuse(_pointer(unknown), told, "extra_forbidden")
         for member in ("kind", "data"):
             if member not in event:
                 _refuse(f"/{member}", "An event needs this member.", "missing")
@@ -154,8 +155,7 @@ class Publisher:
             raise InvalidPayload(msg, details=details) from None
         except BaseException as error:
             # Also sys.exit and KeyboardInterrupt, which would end the service: a real Ctrl-C is the loop's to see.
-            _logger.exception("The validator of %s (%s) raised something other than PayloadError.", kind.name, kind.owner)
-            raise _plugin_fault(kind) from error
+            raise _plugin_fault(kind, "raised something other than PayloadError") from error
         if type(data) is bytes and len(data) > kind.policy.max_bytes:
             msg = f"The payload has {len(data)} bytes as validated; {kind.name} takes at most {kind.policy.max_bytes}."
             raise PayloadTooLarge(msg, details=[Detail("/data", msg, "too_long")])
@@ -164,8 +164,16 @@ class Publisher:
         try:
             return clean_json(data, kind.policy.max_bytes)
         except ValueError as error:
-            _logger.error("The validator of %s (%s) broke its promise: %s.", kind.name, kind.owner, error)  # noqa: TRY400 - no traceback to show
-            raise _plugin_fault(kind) from error
+            raise _plugin_fault(kind, f"broke its promise: {error}") from None
+
+
+def log_fault(error: RedlineError, of: str) -> None:
+    """Log what is behind an error, where that is a fault of ours or of a plugin: once, by whoever answers with it.
+
+    ``of`` says what failed, with the id that the caller is told, where there is one: who quotes it shall be helped.
+    """
+    if isinstance(error, Internal):
+        _logger.error("%s: %s", of, error.fault or error.message, exc_info=error.__cause__ if error.fault else error)
 
 
 def _key(key: object) -> str:
@@ -181,8 +189,7 @@ def _rows(kind: RegisteredKind, error: PayloadError) -> list[Detail]:
         rows = [Detail(f"/data{detail.pointer}", detail.message, detail.type) for detail in error.details[:_MOST_ROWS]]
         orjson.dumps([row.as_json() for row in rows])
     except BaseException as fault:  # its rows are the plugin's own code as well
-        _logger.exception("The validator of %s (%s) raised a PayloadError that cannot be sent.", kind.name, kind.owner)
-        raise _plugin_fault(kind) from fault
+        raise _plugin_fault(kind, "raised a PayloadError that cannot be sent") from fault
     return rows
 
 
@@ -200,6 +207,8 @@ def _pointer(name: object) -> str:
     return "/" + cast("str", name)[:_SHOWN].replace("~", "~0").replace("/", "~1")
 
 
-def _plugin_fault(kind: RegisteredKind) -> Internal:
+def _plugin_fault(kind: RegisteredKind, deed: str) -> Internal:
     msg = f"The plugin of {kind.name} ({kind.owner}) failed on this event, which was not published. Tell whoever runs this server."
-    return Internal(msg, details=[Detail("/data", "The kind's validator is at fault, not the payload.", "plugin_fault")])
+    error = Internal(msg, details=[Detail("/data", "The kind's validator is at fault, not the payload.", "plugin_fault")])
+    error.fault = f"The validator of {kind.name} ({kind.owner}) {deed}."
+    return error

@@ -60,7 +60,7 @@ def openapi(kinds: KindRegistry, version: str) -> dict[str, Any]:
                     "operationId": "metrics",
                     "summary": "Counters and gauges for Prometheus",
                     "description": "Open to all, unless the service sets metrics.admin_only: then a token with the scope admin is needed. "
-                    "Where it sets metrics.enabled to false, nothing is here (404).",
+                    "Where it sets metrics.enabled to false, nothing is here (404). HEAD is answered as GET, without the body.",
                     "tags": ["operations"],
                     "security": [{}, {"bearer": []}],
                     "responses": {
@@ -134,7 +134,8 @@ def _publish() -> dict[str, Any]:
         "operationId": "publish",
         "summary": "Publish one event, or a batch of them",
         "description": "Scope events:publish. The event goes to the token's org; a token whose org is * names it in each event. In a batch "
-        "every line gets its own answer, in order; one bad line never stops the others.",
+        "every line gets its own answer, in order; one bad line never stops the others. A query parameter that is not listed here is "
+        "refused (400), before anything is published.",
         "tags": ["events"],
         "security": [{"bearer": []}],
         "parameters": [
@@ -198,10 +199,15 @@ def _kind() -> dict[str, Any]:
 
 def _health(name: str, summary: str, *, ready: bool) -> dict[str, Any]:
     content = {"application/json": {"schema": closed(status=TEXT)}}
-    responses: dict[str, Any] = {"200": {"description": "It does.", "content": content}}
-    if ready:
-        responses["503"] = {"description": "Not now; status says why.", "content": content}
-    return {"operationId": name, "summary": summary, "tags": ["operations"], "security": [], "responses": responses}
+    not_now = "Not now; status says why." if ready else "It was held up lately, or is; status says by what."
+    return {
+        "operationId": name,
+        "summary": summary,
+        "description": "HEAD is answered as GET, without the body.",
+        "tags": ["operations"],
+        "security": [],
+        "responses": {"200": {"description": "It does.", "content": content}, "503": {"description": not_now, "content": content}},
+    }
 
 
 def _unions(kinds: KindRegistry) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from redline.auth import EVENTS_PUBLISH, LAST_MOMENT, Principal
 from redline.demo.simulation import Simulation
 from redline.errors import RedlineError
+from redline.publisher import log_fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +67,7 @@ class Feed:
         try:
             return self._service.publisher.prepare(self._principal, event)
         except RedlineError as error:
+            log_fault(error, "The demo")
             self._refused(str(event["kind"]), error)
             return None
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
+CLIENTS: Final = frozenset({"REDLINE_TOKEN", "REDLINE_URL"})
+"""Variables of the client commands, which whoever develops the application may well have set: no settings, and no mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +74,47 @@ def attach(  # noqa: PLR0913 - the last three are create_app's, for tests and sp
         msg = f"the application {app.name} has a Redline already, at app.ctx.redline"
         raise ValueError(msg)
     if settings is None:
-        settings = load_settings(None, os.environ)
-    for warning in settings.settings_warnings:
-        _logger.warning("%s", warning)
+        settings = load_settings(None, os.environ, foreign=CLIENTS)
+    warnings = list(settings.settings_warnings)
     if settings.cors.origins:
         msg = (
             "cors.origins (REDLINE_CORS__ORIGINS): it has no effect inside of another application, whose CORS holds for all its routes; "
             "leave it out, and allow the origins there"
         )
         raise StartupError(msg)
-    service = build_service(_fitting(settings), plugins=plugins, clock=clock, log=log)
+    service = build_service(_fitting(settings, warnings), plugins=plugins, clock=clock, log=log)
     attached = Attached(InProcessPublisher(service.publisher, service.metrics), service)
     routes = routes_of(service)
     mount(app, (*routes.api, *routes.operations) if url_prefix else routes.api, url_prefix, settings.limits.body_bytes)
     if log is not None or not is_shared(settings.eventlog):
         app.register_listener(_refuse_workers, "main_process_start")
+    _warn_once(app, warnings)
     run_with(app, service)
     # After the service's own: events are taken from when it runs until it stops.
     app.register_listener(lambda _: attached.publisher.opened(), "before_server_start")
     app.register_listener(lambda _: attached.publisher.closed(), "after_server_stop")
     app.ctx.redline = attached
     return attached
+
+
+def _warn_once(app: Sanic[Any, Any], warnings: list[str]) -> None:
+    """Let a start of ``app`` log the warnings once.
+
+    Sanic's manager, its workers and their helpers each import the application, and so attach: they would each say it all. So it is said
+    where the application starts, by the manager where there is one.
+    """
+
+    async def warn(_: Sanic[Any, Any]) -> None:
+        for warning in warnings:
+            _logger.warning("%s", warning)
+
+    async def warn_alone(app: Sanic[Any, Any]) -> None:
+        if not os.environ.get("SANIC_WORKER_NAME"):
+            await warn(app)
+
+    if warnings:
+        app.register_listener(warn, "main_process_start")
+        app.register_listener(warn_alone, "before_server_start")
 
 
 async def _refuse_workers(app: Sanic[Any, Any]) -> None:
@@ -106,15 +128,14 @@ async def _refuse_workers(app: Sanic[Any, Any]) -> None:
         raise StartupError(msg)
 
 
-def _fitting(settings: Settings) -> Settings:
+def _fitting(settings: Settings, warnings: list[str]) -> Settings:
     """Return ``settings`` with as many streams as the process may open files for; its limit is the application's to raise."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     fits = settings.limits.streams if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_FILES)
     if fits >= settings.limits.streams:
         return settings
-    _logger.warning(
-        "limits.streams (REDLINE_LIMITS__STREAMS) is %d, and this process may open files for %d; that many are served. Raise ulimit -n.",
-        settings.limits.streams,
-        fits,
+    warnings.append(
+        f"limits.streams (REDLINE_LIMITS__STREAMS) is {settings.limits.streams}, and this process may open files for {fits}; that many are "
+        "served. Raise ulimit -n."
     )
     return settings.model_copy(update={"limits": settings.limits.model_copy(update={"streams": fits})})

@@ -28,12 +28,15 @@ from redline.errors import (
     RedlineError,
     Unauthenticated,
 )
+from redline.publisher import log_fault
+from redline.web.service import service_of
 
 if TYPE_CHECKING:
     from sanic import Request
 
 _logger = logging.getLogger(__name__)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_SHOWN: Final = 100
 
 
 def request_id(request: Request) -> str:
@@ -46,8 +49,16 @@ def request_id(request: Request) -> str:
     return known
 
 
+def log_refusal(request: Request, status: int, code: str) -> None:
+    """Log at DEBUG that a request was answered with ``status`` and ``code``: its id, method and path, and nothing else that it holds."""
+    if _logger.isEnabledFor(logging.DEBUG):
+        said = (request_id(request), _plain(request.method), _plain(request.path), status, code)
+        _logger.debug("Request %s: %s %s was refused: %d %s.", *said)
+
+
 def error_response(request: Request, error: RedlineError) -> HTTPResponse:
     """Return the error in its envelope, with the headers that its status asks for (RFC 9110 §11.6.1, §10.2.3)."""
+    log_refusal(request, error.status, error.code)
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
@@ -61,6 +72,7 @@ def error_response(request: Request, error: RedlineError) -> HTTPResponse:
 def as_redline_error(request: Request, exception: BaseException) -> RedlineError:
     """Return what a caller is told of any exception; what is nobody's fault but ours is logged."""
     if isinstance(exception, RedlineError):
+        log_fault(exception, f"Request {request_id(request)}")
         return exception
     if isinstance(exception, (sanic.RequestCancelled, asyncio.CancelledError)):
         return MalformedRequest("The client went away before the request was answered.")  # which nobody reads
@@ -74,7 +86,8 @@ def _of_sanic(request: Request, exception: sanic.SanicException) -> RedlineError
     error: RedlineError | None = None
     match exception:
         case sanic.NotFound():
-            error = NotFound("There is nothing at this path. The routes are listed in the README.")
+            there = "/docs lists the routes" if service_of(request).settings.docs.enabled else "Those of the API begin as /v1/kinds does"
+            error = NotFound(f"There is nothing at this path. {there}.")
         case sanic.MethodNotAllowed():
             error = MethodNotAllowed("This path does not take this method; see the Allow header.")
         case sanic.PayloadTooLarge():
@@ -105,6 +118,11 @@ class EnvelopeErrorHandler(ErrorHandler):
     @staticmethod
     def log(request: Request, exception: Exception) -> None:
         """Log nothing here: what deserves a line gets it where it is understood."""
+
+
+def _plain(text: str) -> str:
+    """Return what came from outside as one word for a line: not long, and with nothing in it that ends the line."""
+    return ascii(text[:_SHOWN])[1:-1]
 
 
 def _methods(request: Request) -> list[str]:

@@ -6,6 +6,7 @@ its answer in its place, whatever the others are.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -13,10 +14,11 @@ from sanic import Blueprint
 from sanic.response import HTTPResponse
 
 from redline.auth.principal import EVENTS_PUBLISH
+from redline.catalogue.parameters import PUBLISH_QUERY
 from redline.errors import Detail, MalformedRequest, PayloadTooLarge, RedlineError, UnsupportedMediaType, only
 from redline.web.credentials import caller
-from redline.web.errors import as_redline_error
-from redline.web.query import flag, query_of
+from redline.web.errors import as_redline_error, log_refusal
+from redline.web.query import flag, query_of, takes_only
 from redline.web.service import service_of
 
 if TYPE_CHECKING:
@@ -37,6 +39,10 @@ _OF_CONNECTION: Final = 2
 _VALID: Final[dict[str, object]] = {"valid": True}
 _ALL_GOOD, _MIXED, _CREATED = 200, 207, 201
 _SHOWN: Final = 32
+_JOINED: Final = (
+    f"Another object begins there: several events go as {_NDJSON}, each on a line of its own (curl --data-binary keeps the newlines, which "
+    "curl -d takes out)."
+)
 
 
 class _Json(HTTPResponse):
@@ -58,7 +64,9 @@ async def publish(request: Request) -> HTTPResponse:
     service = service_of(request)
     principal = await caller(request, service)
     principal.require(EVENTS_PUBLISH)
-    dry_run = flag(query_of(request), "dry_run", default=False)
+    query = query_of(request)
+    takes_only(query, PUBLISH_QUERY)
+    dry_run = flag(query, "dry_run", default=False)
     if (coding := request.headers.get("content-encoding", "identity").strip().lower()) != "identity":
         msg = f"A body is read as it is sent, and not in the coding {coding[:_SHOWN]!a}. Leave Content-Encoding out."
         raise UnsupportedMediaType(msg)
@@ -95,7 +103,7 @@ async def _batch(request: Request, service: Service, principal: Principal, *, dr
     drafts = [one for one in prepared if not isinstance(one, RedlineError)]
     appended = iter([] if dry_run else await service.publisher.publish(drafts))
     results: list[dict[str, object]] = []
-    status = _ALL_GOOD
+    refused: Counter[str] = Counter()
     for one in prepared:
         answer = one if isinstance(one, RedlineError) else None if dry_run else next(appended)
         if answer is None:
@@ -103,10 +111,12 @@ async def _batch(request: Request, service: Service, principal: Principal, *, dr
         elif isinstance(answer, RedlineError):
             service.metrics.publish_refused[answer.code].inc()
             results.append({"error": answer.as_json()})
-            status = _MIXED
+            refused[answer.code] += 1
         else:
             results.append({"id": answer.id, "duplicate": answer.duplicate})
-    return _json({"results": results}, status)
+    if refused:
+        log_refusal(request, _MIXED, f"{', '.join(f'{code} {count}' for code, count in refused.items())} (of {len(lines)} lines)")
+    return _json({"results": results}, _MIXED if refused else _ALL_GOOD)
 
 
 def _prepare(request: Request, service: Service, principal: Principal, line: bytes, now: float) -> Draft | RedlineError:
@@ -126,8 +136,18 @@ def _parse(text: bytes) -> object:
     except orjson.JSONDecodeError as error:
         # The parser's own words may quote the text; its position does not.
         where = f"at character {error.pos}" if text.strip() else "it is empty"
-        msg = f"The event is not JSON ({where}). Send one object with kind and data."
+        msg = f"The event is not JSON ({where}). {_JOINED if _joined(error) else 'Send one object with kind and data.'}"
         raise MalformedRequest(msg, details=[Detail("", f"not JSON, {where}", "json_invalid")]) from None
+
+
+def _joined(error: orjson.JSONDecodeError) -> bool:
+    """Tell whether the parser stopped at another object after a whole one, as where somebody took the newlines out of a batch."""
+    if not error.doc.startswith("{", error.pos):
+        return False
+    try:
+        return isinstance(orjson.loads(error.doc[: error.pos]), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _json(body: object, status: int) -> HTTPResponse:

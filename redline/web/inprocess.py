@@ -17,6 +17,7 @@ import orjson
 from redline.auth.principal import EVENTS_PUBLISH, Principal
 from redline.clock import rfc3339
 from redline.errors import Detail, InvalidPayload, RedlineError, only
+from redline.publisher import log_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -85,6 +86,7 @@ class InProcessPublisher:
         try:
             return self._publisher.prepare(_APPLICATION, _as_json({"org": org, **event}))
         except RedlineError as error:
+            log_fault(error, "Published in-process")
             return error.detached()
 
 

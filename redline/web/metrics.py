@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 metrics: Final = Blueprint("metrics")
 
 
+@metrics.head("/metrics", name="scrape_head")
 @metrics.get("/metrics")
 async def scrape(request: Request) -> HTTPResponse:
     """Answer in the Prometheus text format; where ``metrics.admin_only`` is set, only to a token with the scope ``admin``, of any org."""

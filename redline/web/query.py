@@ -1,7 +1,8 @@
-"""What a request for a stream says, read from its query and its headers.
+"""What a request says in its query, and one for a stream in its headers as well.
 
-The law of this module: everything in it is hostile until read here, and a bad value of a known parameter is an error that names it, while
-an unknown parameter is nothing at all (contract §1). A cursor is not judged here: a wrong one is a gap.
+The law of this module: everything in it is hostile until read here, and a bad value of a known parameter is an error that names it. To a
+stream an unknown parameter is nothing at all (contract §1); to a route that does something it is an error as well. A cursor is not judged
+here: a wrong one is a gap.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from urllib.parse import parse_qsl
 
 from redline.broker.filter import KindFilter
 from redline.errors import Detail, MalformedRequest, UnknownKindFilter
+from redline.logs import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sanic import Request
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _CURSORS = ("last_event_id", "lastEventId", "lastEventID")
 _FIELDS = 100
 _PATTERNS = 256
+_SHOWN = 32
 EARLIEST = "earliest"
 
 
@@ -51,6 +54,21 @@ def query_of(request: Request) -> dict[str, list[str]]:
     for name, value in fields:
         query.setdefault(name, []).append(value)
     return query
+
+
+def takes_only(query: Mapping[str, Sequence[str]], known: Collection[str]) -> None:
+    """Raise ``MalformedRequest`` for a parameter that is not ``known``, by its name and never with its value.
+
+    For a route that does something: what is misspelt there would be done otherwise than it was meant.
+    """
+    for name in query:
+        if name not in known:
+            # Redacted as well: whoever forgets the name of a credential has it stand here.
+            named = redact(name)[:_SHOWN]
+            takes = f"is not known here: this route takes {', '.join(sorted(known))}"
+            msg = f"The parameter {named!a} {takes}. Correct it or leave it out; nothing was done."
+            pointer = "/" + named.replace("~", "~0").replace("/", "~1")
+            raise MalformedRequest(msg, details=[Detail(pointer, takes, "extra_forbidden")])
 
 
 def stream_query(request: Request, query: Mapping[str, Sequence[str]], kinds: KindRegistry) -> StreamQuery:

@@ -18,7 +18,7 @@ from redline.broker.broker import Request as StreamRequest
 from redline.broker.filter import Filter
 from redline.errors import Draining, OverCapacity, RedlineError
 from redline.web.credentials import reader
-from redline.web.errors import as_redline_error, error_response
+from redline.web.errors import as_redline_error, error_response, log_refusal
 from redline.web.query import query_of, stream_query
 from redline.web.relay import relay
 from redline.web.service import service_of
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 streams: Final = Blueprint("streams")
 CONTENT_TYPE: Final = "text/event-stream; charset=utf-8"
+_OK: Final = 200
 HEADERS: Final = {
     "Cache-Control": "private, no-store, no-transform",
     "X-Accel-Buffering": "no",
@@ -103,5 +104,6 @@ def _refusal(request: Request, service: Service, error: RedlineError, *, known: 
     transient = error.transient and (known or isinstance(error, OverCapacity))
     if not transient or not any("text/event-stream" in accept.lower() for accept in request.headers.getall("accept", [])):
         return error_response(request, error)
+    log_refusal(request, _OK, f"{error.code} (as a stream)")
     reason = "shutdown" if isinstance(error, Draining) else error.code
     return HTTPResponse(service.broker.refusal(reason), headers=dict(HEADERS), content_type=CONTENT_TYPE)

@@ -16,8 +16,9 @@ import sys
 import threading
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
+from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import httpx
 import pytest
@@ -25,12 +26,15 @@ from sanic import Sanic
 from sanic.response import HTTPResponse, empty
 
 import redline
+from redline import Policy
 from redline.auth import mint_token
+from redline.cli.options import FOREIGN
 from redline.client import Client
 from redline.clock import SystemClock
-from redline.errors import IdempotencyConflict, InvalidPayload, RedlineError, StartupError, UnknownKind
+from redline.errors import IdempotencyConflict, Internal, InvalidPayload, RedlineError, StartupError, UnknownKind
 from redline.settings import load_settings
 from redline.testing import EventParser, StreamConnection
+from redline.web.attach import CLIENTS
 from redline.web.connection import is_optimised
 from tests.contracts.eventlog.jetstreams import Stream
 from tests.examples.price_watch import NAME, create_app
@@ -378,6 +382,35 @@ async def test_the_publisher_answers_as_the_service_would() -> None:
         assert await publisher.publish_many("acme", []) == []
 
 
+class FailingKind:
+    """A kind whose validator always fails."""
+
+    name = "test.failing"
+    policy = Policy()
+    schema: ClassVar[dict[str, Any]] = {}
+
+    def validate(self, payload: object) -> bytes:
+        del payload
+        raise RuntimeError(self.name)
+
+
+failing = FailingKind()
+
+
+async def test_what_a_plugin_did_to_the_publisher_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    app, attached = bare(plugins=lambda group: [EntryPoint(failing.name, f"{__name__}:failing", group)])
+    async with served(app):
+        with pytest.raises(Internal):
+            await attached.publisher.publish("acme", failing.name, {})
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage().startswith(f"Published in-process: The validator of {failing.name} (")
+    assert record.exc_info or record.exc_text
+
+
+def test_the_clients_variables_are_those_of_the_commands() -> None:
+    assert CLIENTS == FOREIGN
+
+
 async def test_the_publisher_works_while_the_application_does() -> None:
     app, attached = bare()
     with pytest.raises(RuntimeError, match="before_server_start"):
@@ -462,7 +495,8 @@ already, the manager tells itself again and again, and never comes to it (``Work
 async def test_app_run_serves_live_streams_and_ends_them(tmp_path: Path, workers: str) -> None:
     log, port, managed = tmp_path / "log", free_ports(1)[0], tmp_path / "managed.py"
     managed.write_text(MANAGED)
-    with running([sys.executable, str(managed), str(port), workers], log) as program:
+    odd = {"REDLINE_NOPE": "x", "REDLINE_URL": "http://127.0.0.1:1", "REDLINE_TOKEN": "x"}
+    with running([sys.executable, str(managed), str(port), workers], log, **odd) as program:
         await asyncio.to_thread(hear, program, OPEN, *([KNOWN] if workers == "1" else []))
         url = f"http://127.0.0.1:{port}"
         async with asyncio.timeout(LONGEST), httpx.AsyncClient() as http, Client(f"{url}/live", token()) as client:
@@ -485,6 +519,8 @@ async def test_app_run_serves_live_streams_and_ends_them(tmp_path: Path, workers
     assert "/live/v1/stream?[redacted]" in said
     assert "eyJ" not in said
     assert "Traceback" not in said
+    assert said.count("REDLINE_NOPE is not a setting") == 1, "not once for each process that imports the application"
+    assert not any(f"{name} is not a setting" in said for name in FOREIGN), "the client commands' own"
 
 
 def test_several_worker_processes_are_refused_by_name(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from redline.settings import load_settings
-from redline.testing import StreamConnection
+from redline.testing import StreamConnection, serving
 from redline.web.app import create_app
 from redline.web.server import running
 
@@ -109,8 +109,8 @@ async def test_nothing_is_there(redline: RunningService, path: str) -> None:
         ("GET", "/v1/events", "POST"),
         ("POST", "/v1/kinds", "GET"),
         ("DELETE", "/v1/kinds/run.stage", "GET"),
-        ("POST", "/health/live", "GET"),
-        ("POST", "/metrics", "GET"),
+        ("POST", "/health/live", "GET, HEAD"),
+        ("POST", "/metrics", "GET, HEAD"),
         ("HEAD", "/v1/stream", "GET"),
         ("OPTIONS", "/v1/stream", "GET"),
         ("BREW", "/v1/stream", "GET"),
@@ -146,6 +146,66 @@ async def test_the_log_has_the_request_id_that_the_caller_was_told(
     told = answer.json()["error"]["requestId"]
     (record,) = [record for record in caplog.records if told in record.getMessage()]
     assert record.levelname == "ERROR"
+
+
+async def test_who_finds_nothing_is_told_where_to_look(redline: RunningService) -> None:
+    message = (await redline.http.get(f"{redline.url}/nothing")).json()["error"]["message"]
+    assert "/docs" in message
+    assert (await redline.http.get(f"{redline.url}/docs")).status_code == 200
+    async with serving({"docs": {"enabled": False}}) as service:
+        message = (await service.http.get(f"{service.url}/nothing")).json()["error"]["message"]
+        assert "/docs" not in message
+        assert "/v1/kinds" in message
+
+
+def refusals(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if "was refused" in record.getMessage()]
+
+
+async def test_each_refusal_leaves_one_line_at_debug(redline: RunningService, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "redline")
+    bearer = {"Authorization": f"Bearer {redline.token()}", "X-Request-ID": "r1"}
+    publish = f"{redline.url}/v1/events"
+    told = [
+        await redline.http.get(f"{redline.url}/v1/stream?token=canary&kinds=canary"),
+        await redline.http.post(f"{publish}?canary=canary", json={"kind": "canary"}, headers=bearer),
+        await redline.http.post(publish, json={"kind": "canary", "data": "canary"}, headers=bearer),
+        await redline.http.put(publish),
+        await redline.http.get(f"{redline.url}/no%0Athing/{'x' * 500}"),
+    ]
+    ids = [answer.json()["error"]["requestId"] for answer in told]
+    assert refusals(caplog) == [
+        f"Request {ids[0]}: GET /v1/stream was refused: 401 unauthenticated.",
+        "Request r1: POST /v1/events was refused: 400 malformed_request.",
+        "Request r1: POST /v1/events was refused: 422 unknown_kind.",
+        f"Request {ids[3]}: PUT /v1/events was refused: 405 method_not_allowed.",
+        f"Request {ids[4]}: GET /no%0Athing/{'x' * 88} was refused: 404 not_found.",
+    ]
+    assert {record.levelname for record in caplog.records if "was refused" in record.getMessage()} == {"DEBUG"}
+    assert "canary" not in caplog.text
+
+
+async def test_a_batch_leaves_one_line_for_all_of_its_lines(redline: RunningService, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "redline")
+    headers = {"Authorization": f"Bearer {redline.token()}", "Content-Type": "application/x-ndjson", "X-Request-ID": "r1"}
+    good = json.dumps({"kind": "scheduler.tick", "data": redline.example("scheduler.tick")})
+    for lines in ([good], ["{", good, "{}", "{}"]):
+        await redline.http.post(f"{redline.url}/v1/events", content="\n".join(lines), headers=headers)
+    assert refusals(caplog) == ["Request r1: POST /v1/events was refused: 207 malformed_request 1, invalid_payload 2 (of 4 lines)."]
+
+
+async def test_a_refusal_that_is_a_stream_leaves_its_line_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "redline")
+    async with serving({"limits": {"streams": 1}}) as service:
+        await (await service.stream()).event("stream.open")
+        assert (await service.stream(headers={"Accept": "text/event-stream", "X-Request-ID": "r1"})).status == 200
+    assert refusals(caplog) == ["Request r1: GET /v1/stream was refused: 200 over_capacity (as a stream)."]
+
+
+async def test_a_refusal_is_nothing_to_whoever_does_not_debug(redline: RunningService, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "redline")
+    await redline.http.get(f"{redline.url}/nothing")
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(

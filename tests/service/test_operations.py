@@ -58,6 +58,30 @@ async def test_live_and_ready() -> None:
         assert (await service.http.get(live)).status_code == 200
 
 
+async def head(service: RunningService, path: str) -> tuple[int, dict[str, str], bytes]:
+    """Ask with HEAD over a connection of its own, and return all that came."""
+    connection = await service.send(f"HEAD {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    return connection.status, dict(connection.headers), await connection.reader.read(-1)
+
+
+async def test_a_probe_may_ask_with_head() -> None:
+    log = FaultyLog(SystemClock())
+    async with serving(log=log) as service:
+        for fault in (None, "the log cannot be reached"):
+            log.fault = fault
+            for path in ("/health/live", "/health/ready", "/metrics"):
+                answer = await service.http.get(service.url + path, headers={"Connection": "close"})
+                status, headers, body = await head(service, path)
+                assert (status, body) == (answer.status_code, b"")
+                if path != "/metrics":  # whose numbers move on
+                    assert headers == dict(answer.headers)
+                assert headers["content-type"] == answer.headers["content-type"]
+        assert (await head(service, "/health/ready"))[0] == 503
+    async with serving({"metrics": {"admin_only": True}}) as service:
+        status, headers, body = await head(service, "/metrics")
+        assert (status, headers["www-authenticate"], body) == (401, "Bearer", b"")
+
+
 async def test_open_streams_are_gauged(redline: RunningService) -> None:
     assert await metric(redline, "redline_streams_open") == 0
     streams = [await redline.stream() for _ in range(3)]

@@ -6,6 +6,7 @@ The law held here: a plugin's fault is the plugin's, named so to the publisher a
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 from importlib.metadata import EntryPoint
@@ -179,6 +180,20 @@ async def test_a_plugins_fault_is_named_and_the_service_goes_on(
     assert any("test.odd" in record.getMessage() for record in caplog.records)
     published = await service.publish("test.even", {"do": "behaves"})
     assert (await stream.event()).last_event_id == published, "the event that failed is not in the log, and the next one is"
+
+
+@pytest.mark.parametrize("deed", FAULTS)
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-ndjson"])
+async def test_a_plugins_fault_is_found_in_the_log_by_the_id_of_its_request(
+    service: RunningService, deed: str, content_type: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = json.dumps({"kind": "test.odd", "data": {"do": deed}})
+    headers = {"Authorization": f"Bearer {service.token()}", "Content-Type": content_type, "X-Request-ID": "told-1"}
+    answer = await service.http.post(f"{service.url}/v1/events", content=body, headers=headers)
+    assert answer.status_code == 207 or answer.json()["error"]["requestId"] == "told-1"
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage().startswith("Request told-1: The validator of test.odd (")
+    assert (record.exc_info is not None or bool(record.exc_text)) == ("broke its promise" not in record.getMessage())
 
 
 async def test_a_fault_in_a_batch_stands_alone(service: RunningService) -> None:

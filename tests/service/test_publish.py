@@ -321,6 +321,63 @@ async def test_what_is_no_event_is_pointed_at(redline: RunningService, event: ob
     assert pointers(answer) == [pointer]
 
 
+async def test_a_member_that_is_none_is_named(redline: RunningService) -> None:
+    for name, shown in (("payload", "'payload'"), ("ü\n", "'\\xfc\\n'"), ("x" * 500, f"'{'x' * 64}'")):
+        error = (await send(redline, json.dumps(tick(redline) | {name: 1}))).json()["error"]
+        assert f"An event has no member {shown}; " in error["message"]
+
+
+async def test_several_events_in_one_text_are_told_how_they_go(redline: RunningService) -> None:
+    one = json.dumps(tick(redline))
+    answer = await send(redline, f"[{one},{one}]")
+    assert refusal(answer) == (422, "invalid_payload")
+    assert "application/x-ndjson" in answer.json()["error"]["message"]
+    assert "application/x-ndjson" not in (await send(redline, '"text"')).json()["error"]["message"]
+
+
+async def test_lines_that_lost_their_newlines_are_told_so(redline: RunningService) -> None:
+    one = json.dumps(tick(redline))
+    results = (await send(redline, f"{one}{one}\n{one}\n{one} {one}", NDJSON)).json()["results"]
+    for result in (results[0], results[2]):
+        assert result["error"]["code"] == "malformed_request"
+        for word in (f"at character {len(one)}", "a line of its own", "curl --data-binary"):
+            assert word[:-3] in result["error"]["message"]
+    assert "id" in results[1]
+    for other in (f"{one}}}", f"{one},", f"[{one}{one}]", f"{one} nonsense", one[:-1], "1 {}"):
+        message = (await send(redline, other)).json()["error"]["message"]
+        assert "--data-binary" not in message, other
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("?dryrun=true", "'dryrun'"),
+        ("?dry_run=true&DRY_RUN=true", "'DRY_RUN'"),
+        ("?bare", "'bare'"),
+        ("?token=hunter2", "'token'"),
+        ("?token%3Dhunter2", "'token=[redacted]'"),
+        ("?eyJhbGciOiJIUzI1NiJ9.e30.hunter2", "'[redacted]'"),
+        ("?%C3%BC%0A=hunter2", "'\\xfc\\n'"),
+        (f"?{'x' * 500}=hunter2", f"'{'x' * 32}'"),
+    ],
+)
+async def test_a_parameter_that_is_none_is_named_and_nothing_published(redline: RunningService, query: str, shown: str) -> None:
+    for body, content_type in ((json.dumps(tick(redline)), "application/json"), (json.dumps(tick(redline)), NDJSON)):
+        answer = await send(redline, body, content_type, query=query)
+        assert refusal(answer) == (400, "malformed_request")
+        message = answer.json()["error"]["message"]
+        assert f"The parameter {shown} " in message
+        assert "dry_run" in message
+        assert "hunter2" not in answer.text
+    assert await stored(redline) == []
+
+
+async def test_who_is_not_known_is_not_told_of_parameters(redline: RunningService) -> None:
+    answer = await redline.http.post(f"{redline.url}/v1/events?dryrun=true", json={})
+    assert refusal(answer) == (401, "unauthenticated")
+    assert refusal(await send(redline, "{}", query="?dryrun=true", token=redline.token(scopes="stream:read"))) == (403, "forbidden")
+
+
 @pytest.mark.parametrize("data", [None, [], "text", 1, {"tickId": None}])
 async def test_a_payload_is_pointed_at_below_data(redline: RunningService, data: object) -> None:
     answer = await redline.post({"kind": "scheduler.tick", "data": data})

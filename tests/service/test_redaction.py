@@ -66,6 +66,10 @@ def requests(service: RunningService, ticket: bytes) -> list[bytes]:
         b"GET /v1/stream?follow=false&heartbeat=no&token=" + token,
         b"GET /v1/stream?follow=false&kinds=no.such&token=" + token,
         b"GET /nothing?token=" + canary,
+        b"GET /nothing;token=" + canary,
+        b"GET /nothing%3Ftoken%3D" + canary,
+        b"GET /nothing/" + ticket,
+        b"POST /v1/events?token=" + canary,
         b"PUT /v1/events?token=" + canary,
         b"HEAD /v1/stream?token=" + token,
         b"GET /v1/kinds?token=" + canary,
@@ -124,6 +128,9 @@ async def test_requests_that_fail_and_those_that_do_not(caplog: pytest.LogCaptur
         assert ticket.rpartition(".")[2] not in metrics
         signature = service.token().rpartition(".")[2]
         secret = service.secret
+    refused = [text for record in caplog.records if "was refused" in (text := record.getMessage())]
+    for code in ("401 unauthenticated", "400 ambiguous_credentials", "404 not_found", "405 method_not_allowed", "400 malformed_request"):
+        assert any(code in text for text in refused), "what is looked at tells of refusals"
     hold_to_the_law(caplog, capsys, signature, secret, *ticket.split(".")[1:])
 
 

@@ -37,6 +37,11 @@ _SETTLED: Final = 1.0
 """A life of so long (seconds) was one that went well."""
 
 
+def unreachable() -> LogUnavailable:
+    """Return what callers are told between lives: no host and no fault, which the log and ``/health/ready`` tell the operator."""
+    return LogUnavailable("The event log cannot be reached. Try again shortly; if it stays so, tell whoever runs this server.")
+
+
 class Connection:
     """A connection that comes back by itself. ``reconnects`` is how often it has; ``requests`` is what to ask JetStream with."""
 
@@ -139,7 +144,7 @@ class Connection:
 
     def _live_client(self) -> Client:
         if self._client is None or not self.connected:
-            raise LogUnavailable(f"The event log cannot be reached ({self.fault}). Try again shortly.")  # noqa: EM102, TRY003 - one line
+            raise unreachable()
         return self._client
 
     def _line(self, what: str) -> str:

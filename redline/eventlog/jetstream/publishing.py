@@ -15,6 +15,7 @@ import orjson
 
 from redline.errors import LogUnavailable, OverCapacity, PayloadTooLarge, only
 from redline.eventlog.jetstream import wire
+from redline.eventlog.jetstream.connection import unreachable
 from redline.eventlog.jetstream.refusal import SUBSCRIBE, NotAllowedError
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class Publishing:
         """Return why a message of this size cannot be sent now, or None when it can."""
         connection = self._connection
         if not connection.connected:
-            return LogUnavailable(f"The event log cannot be reached ({connection.fault}). Try again shortly.")
+            return unreachable()
         if size + _HEADERS > connection.max_payload:
             return PayloadTooLarge(f"The event log takes up to {connection.max_payload - _HEADERS} bytes an event (max_payload of NATS).")
         # What NATS has not taken from the socket counts as well: events that were given up may still stand there.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from redline.errors import LogUnavailable, OverCapacity
+from redline.eventlog.jetstream.connection import unreachable
 from redline.eventlog.jetstream.journal import Journal
 from redline.eventlog.jetstream.keys import Keys
 from redline.eventlog.jetstream.message import nonce_of
@@ -148,7 +149,7 @@ class Remembering:
         Not until it is so: a node that is overtaken all the time would wait for ever. Raises ``LogUnavailable`` or ``OverCapacity``.
         """
         if not self._connection.connected:
-            raise LogUnavailable(f"The event log cannot be reached ({self._connection.fault}). Try again shortly.")  # noqa: EM102, TRY003
+            raise unreachable()
         if self._waiting and (self._waiting + events > self._most or self._waiting_bytes + size > self._most_bytes):
             raise OverCapacity("Too many events wait for the event log to be taken up again. Try again shortly.", retry_after=1)  # noqa: EM101, TRY003
         self._waiting += events

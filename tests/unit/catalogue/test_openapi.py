@@ -80,6 +80,19 @@ def test_every_error_of_the_service_is_documented() -> None:
     assert referred == set(responses)
 
 
+def test_each_probe_is_documented_with_what_it_answers() -> None:
+    paths = openapi(KindRegistry(), "1")["paths"]
+    for path in ("/health/live", "/health/ready"):
+        assert set(paths[path]["get"]["responses"]) == {"200", "503"}, path
+        assert "HEAD" in paths[path]["get"]["description"]
+
+
+def test_publishing_says_that_it_takes_no_other_parameters() -> None:
+    operation = openapi(KindRegistry(), "1")["paths"]["/v1/events"]["post"]
+    assert [each["name"] for each in operation["parameters"]] == ["dry_run"]
+    assert "that is not listed here is refused" in operation["description"]
+
+
 class Read(HTMLParser):
     """The page's elements, its style, its text, and whether each element that was opened is closed."""
 

@@ -7,6 +7,7 @@ import logging
 import random
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -84,8 +85,11 @@ async def test_between_lives_nothing_is_sent_and_what_waited_is_over(nats_server
         with pytest.raises(LogUnavailable, match="was lost"):
             await asked
         await wire.changes.until(connected=False)
-        with pytest.raises(LogUnavailable, match="cannot be reached"):
+        with pytest.raises(LogUnavailable, match="cannot be reached") as told:
             await wire.connection.requests.api("INFO")
+        assert "Errno" in (wire.connection.fault or ""), "which is the operator's"
+        for inside in ("127.0.0.1", str(urlsplit(nats_server.url).port), "Errno", "NATS"):
+            assert inside not in told.value.message
         with pytest.raises(LogUnavailable, match="cannot be reached"):
             wire.connection.send(b"PUB x 0\r\n\r\n")
 
