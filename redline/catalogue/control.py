@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from redline.broker.control import FINAL
+from redline.metrics import CLOSE_REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,16 +21,7 @@ CURSOR: Final[Mapping[str, Any]] = {
     "description": "An event id: opaque, and good for last_event_id.",
 }
 TIME: Final[Mapping[str, Any]] = {"type": "string", "format": "date-time", "description": "RFC 3339, in UTC, with milliseconds."}
-RETRYABLE: Final = (
-    "shutdown",
-    "max_age",
-    "over_capacity",
-    "rate_limited",
-    "slow_subscriber",
-    "log_unavailable",
-    "internal",
-    "end_of_history",
-)
+RETRYABLE: Final = tuple(reason for reason in CLOSE_REASONS if reason not in FINAL | {"client"})
 """The reasons after which the same request may succeed again."""
 
 

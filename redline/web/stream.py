@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sanic import Request
 
     from redline.auth.principal import Principal
+    from redline.broker.filter import KindFilter
     from redline.web.query import StreamQuery
     from redline.web.service import Service
 
@@ -66,10 +67,9 @@ async def _open(request: Request, service: Service, principal: Principal, wanted
         kind = service.kinds.get(name)
         principal.see_kind(name, kind.policy.scope if kind is not None else None)
     broker = service.broker
-    kinds = wanted.kinds if principal.kinds is None else principal.kinds if wanted.kinds is None else wanted.kinds & principal.kinds
     asked = StreamRequest(
         org=org,
-        wanted=Filter(kinds, principal.scopes - {STREAM_READ}),
+        wanted=Filter(_both(wanted.kinds, principal.kinds), principal.scopes - {STREAM_READ}),
         expires=principal.expires,
         after=wanted.after,
         earliest=wanted.earliest,
@@ -92,6 +92,13 @@ async def _open(request: Request, service: Service, principal: Principal, wanted
         if full:
             subscription.pause()
     return None
+
+
+def _both(one: KindFilter | None, other: KindFilter | None) -> KindFilter | None:
+    """Return the kinds that both let through; None lets all through."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
 
 
 def _refusal(request: Request, service: Service, error: RedlineError, *, known: bool) -> HTTPResponse:
