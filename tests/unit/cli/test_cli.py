@@ -272,7 +272,7 @@ def test_plugins_of_folders_are_shown_with_distribution_version_origin_and_fault
 ) -> None:
     there, empty, gone = folders
     result = redline(command)
-    assert result.exit_code == 1
+    assert result.exit_code == (2 if command == "check" else 1)
     lines = [line.split() for line in result.stdout.splitlines()]
     assert ["door.opened", "Door", "opened", "2.0.0", "door-kinds", "7.1", str(there)] in [line[:7] for line in lines]
     assert ["run.stage", "Run", "stage", "1.0.0", "redline", __version__, "environment"] in [line[:7] for line in lines]
@@ -318,6 +318,8 @@ def test_check_sums_up_what_is_well(redline: Callable[..., Result], environ: dic
     for said in ("127.0.0.1:9000", "1 (HS256)", "kinds     6", "action.delivered", "environment", "redline serve would start"):
         assert said in result.stdout
     assert "warning: REDLINE_NOPE is not a setting" in result.stderr
+    assert result.stdout.splitlines()[-1].startswith("redline serve would start, with 1 warning, above, if ")
+    assert "All is well" not in result.stdout
     assert SECRET not in result.output
 
 
@@ -326,7 +328,7 @@ def test_check_tells_every_fault_at_once(redline: Callable[..., Result], environ
     environ |= {"REDLINE_AUTH__KEYS": f"{tmp_path / 'no.pem'},{tmp_path / 'bad.pem'}", "REDLINE_AUTH__JWKS": str(tmp_path / "no.jwks")}
     (tmp_path / "bad.pem").write_text("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
     result = redline("check")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "would start" not in result.stdout
     assert len(result.stderr.splitlines()) == 4
     for said in ("no.pem", "bad.pem", "no.jwks", "no_such_module"):
@@ -337,7 +339,7 @@ def test_check_tells_every_fault_at_once(redline: Callable[..., Result], environ
 def test_check_tells_of_plugins_although_the_settings_are_wrong(redline: Callable[..., Result], environ: dict[str, str]) -> None:
     environ |= {"REDLINE_PORT": "x", "REDLINE_LOG_LEVEL": "loud"}
     result = redline("check")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     lines = result.stderr.splitlines()
     assert len(lines) == 3
     assert all(line.startswith("redline: ") for line in lines)
@@ -346,14 +348,14 @@ def test_check_tells_of_plugins_although_the_settings_are_wrong(redline: Callabl
 
 def test_check_without_a_key_fails(redline: Callable[..., Result]) -> None:
     result = redline("check")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "REDLINE_AUTH__SECRET" in result.stderr
 
 
 def test_check_finds_keys_that_no_algorithm_uses(redline: Callable[..., Result], environ: dict[str, str]) -> None:
     environ |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_AUTH__ALGORITHMS": "RS256,ES256"}
     result = redline("check")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "REDLINE_AUTH__ALGORITHMS" in result.stderr
 
 
@@ -372,9 +374,60 @@ def test_check_says_where_nodes_need_a_secret_for_tickets_in_common(redline: Cal
 def test_check_finds_a_secret_that_is_both(redline: Callable[..., Result], environ: dict[str, str]) -> None:
     environ |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_TICKETS__SECRET": SECRET}
     result = redline("check")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "tickets.secret (REDLINE_TICKETS__SECRET): is a secret that tokens are signed with as well" in result.stderr
     assert SECRET not in result.output
+
+
+def test_check_says_that_all_is_well_where_nothing_was_warned_of(redline: Callable[..., Result], environ: dict[str, str]) -> None:
+    environ |= {"REDLINE_AUTH__SECRET": SECRET}
+    for flags in ([], ["--strict"]):
+        result = redline("check", *flags)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert result.stdout.splitlines()[-1].startswith("All is well: redline serve would start, if ")
+
+
+def test_strictly_a_warning_is_a_fault(redline: Callable[..., Result], environ: dict[str, str]) -> None:
+    environ |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_METRICS__ADMIN_OLNY": "true", "REDLINE_AUTH__AUDIENC": "me"}
+    lines = redline("check").stdout.splitlines()
+    assert lines[-1].startswith("redline serve would start, with 2 warnings, above, if ")
+    result = redline("check", "--strict")
+    assert (result.exit_code, "would start" in result.stdout) == (2, False)
+    assert [line.startswith("redline: warning: ") for line in result.stderr.splitlines()] == [True, True, False]
+    assert "2 warnings, above, and --strict takes none" in result.stderr.splitlines()[-1]
+
+
+def test_what_is_only_logged_of_a_file_of_keys_is_a_warning_too(
+    redline: Callable[..., Result], environ: dict[str, str], tmp_path: Path
+) -> None:
+    keys = {"keys": [{"kty": "oct", "k": "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE"}, {"kty": "strange"}]}
+    (tmp_path / "keys.json").write_text(json.dumps(keys))
+    environ["REDLINE_AUTH__JWKS"] = str(tmp_path / "keys.json")
+    result = redline("check", "--strict")
+    assert result.exit_code == 2
+    first, last = result.stderr.splitlines()
+    assert first.startswith("redline: warning: auth.jwks (REDLINE_AUTH__JWKS): ")
+    assert last.startswith("redline: 1 warning, above, ")
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("none/x.db", "cannot write beside"),
+    ("folder", "is a folder; name a file in it"),
+    ("text.db", "is damaged, or no event log: file is not a database."),
+    ("folder/x.db", None),
+    ("x.db", None),
+])  # fmt: skip
+def test_check_looks_at_the_file_of_a_log(
+    redline: Callable[..., Result], environ: dict[str, str], tmp_path: Path, name: str, said: str | None
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.db").write_text("a text\n")
+    environ |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_EVENTLOG": f"sqlite:///{tmp_path / name}"}
+    result = redline("check")
+    assert result.exit_code == (0 if said is None else 2)
+    assert ("would start" in result.stdout) is (said is None)
+    assert result.stderr == "" if said is None else said in result.stderr
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "text.db"], "nothing is left behind"
 
 
 # publish and tail, before they call anybody.
