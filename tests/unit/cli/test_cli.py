@@ -136,6 +136,65 @@ def test_mint_says_what_is_missing(
     assert SECRET not in result.stderr
 
 
+def minted(redline: Callable[..., Result], scopes: str) -> list[str]:
+    """Mint a token; return what was said besides, and see that it is a token alone that a program would read."""
+    result = redline("token", "mint", "--org", "acme", "--scope", scopes, "--ttl", "60")
+    assert result.exit_code == 0
+    (token,) = result.stdout.splitlines()
+    principal = TokenVerifier(KeyRing((secret_key(SECRET, setting=""),)), TokenRules(), SystemClock()).verify(token)
+    assert principal.scopes == set(scopes.split())
+    assert token not in result.stderr
+    return result.stderr.splitlines()
+
+
+@pytest.mark.parametrize(("scopes", "said"), [
+    ("stream:read events:publish admin", []),
+    ("streams:read", ["streams:read is no scope of Redline's, nor one that a kind installed here asks for; did you mean stream:read?"]),
+    ("event:publish stream:read x x", ["did you mean events:publish?", "nor one that a kind installed here asks for"]),
+    ("stream:read,events:publish", ["; scopes are separated by spaces"]),
+])  # fmt: skip
+def test_mint_warns_of_scopes_that_nobody_asks_for(
+    redline: Callable[..., Result], environ: dict[str, str], scopes: str, said: list[str]
+) -> None:
+    environ["REDLINE_AUTH__SECRET"] = SECRET
+    lines = minted(redline, scopes)
+    assert len(lines) == len(said)
+    assert all(line.startswith("redline: warning: ") and line.endswith(end) for line, end in zip(lines, said, strict=True))
+
+
+VAULT = """
+from redline import Policy
+print("a plugin that talks")
+class Vault:
+    name = "vault.opened"
+    policy = Policy(scope="vault:watch")
+    schema = {"type": "object"}
+    def validate(self, data, /):
+        return b"{}"
+kind = Vault()
+"""
+
+
+def test_mint_knows_the_scopes_of_kinds_and_asks_them_only_where_it_must(
+    redline: Callable[..., Result], environ: dict[str, str], tmp_path: Path
+) -> None:
+    write_plugin(tmp_path, {"plug_vault": VAULT}, {"vault.opened": "plug_vault:kind"}, name="vault-kinds", version="1")
+    environ |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_PLUGINS_PATH": str(tmp_path)}
+    with forgotten():
+        assert minted(redline, "stream:read") == []
+        assert "plug_vault" not in sys.modules
+        assert minted(redline, "stream:read vault:watch") == ["a plugin that talks"]
+        (line,) = minted(redline, "stream:read vault:wach")
+    assert line.endswith("asks for; did you mean vault:watch?")
+
+
+@pytest.mark.usefixtures("folders")
+def test_mint_is_hindered_by_no_broken_plugin(redline: Callable[..., Result], environ: dict[str, str]) -> None:
+    environ["REDLINE_AUTH__SECRET"] = SECRET
+    (line,) = minted(redline, "doors:read")
+    assert line.endswith("nor one that a kind installed here (some of which cannot be used: redline kinds) asks for")
+
+
 def inspected(result: Result) -> dict[str, object]:
     parsed: dict[str, object] = json.loads(result.stdout)
     return parsed
