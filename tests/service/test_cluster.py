@@ -274,8 +274,9 @@ async def test_what_was_set_for_a_single_node_is_no_trap_and_an_impatient_end_le
         async with running(command, said, **left, **{name: str(port) for name, port in given.items()}) as (process, urls):
             secrets.append((tmp_path / "store" / "environment").read_text())
             assert process.stdout is not None
-            while not (mints := re.findall(r"^cluster\.sh: a token: (.*)$", "".join(said), re.MULTILINE)):
-                said.append((await process.stdout.readline()).decode())
+            async with asyncio.timeout(30):
+                while not (mints := re.findall(r"^cluster\.sh: a token: (.*)$", "".join(said), re.MULTILINE)):
+                    said.append((await process.stdout.readline()).decode())
             assert secrets[-1].partition("=")[2].strip() not in "".join(said)
             await asyncio.to_thread(admitted, mints[0], urls)
             server = re.findall(r"^\[(\d+)\]", (tmp_path / "store" / "nats-0.log").read_text(), re.MULTILINE)[-1]

@@ -14,6 +14,7 @@ from redline import __version__, discovery, model_kind
 from redline.auth import KeyRing, TokenRules, TokenVerifier, mint_token, secret_key
 from redline.cli import outcome
 from redline.cli import plugins as cli_plugins
+from redline.client import Client
 from redline.clock import SystemClock
 from redline.kinds import registry
 from redline.kinds.model import Payload
@@ -522,3 +523,19 @@ def test_wrong_arguments_exit_with_2_and_a_line(redline: Callable[..., Result], 
 def test_lines_from_others_cannot_steer_a_terminal() -> None:
     assert outcome.printable("plain ünï \N{GRINNING FACE}") == "plain ünï \N{GRINNING FACE}"
     assert outcome.printable("\x1b[2J\x9b\u202e\U000e0001") == "\\u001b[2J\\u009b\\u202e\\U000e0001"
+
+
+@pytest.mark.parametrize(("flags", "attempts", "first_attempts"), [([], None, 10), (["--raw"], None, 10), (["--no-follow"], 4, 4)])
+def test_a_tail_that_was_connected_is_never_given_up(
+    redline: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, flags: list[str], attempts: int | None, first_attempts: int
+) -> None:
+    asked: list[dict[str, object]] = []
+
+    def subscribe(_: Client, *_kinds_and_start: object, **rest: object) -> None:
+        asked.append(rest)
+        msg = "enough"
+        raise ValueError(msg)
+
+    monkeypatch.setattr(Client, "subscribe", subscribe)
+    assert redline("tail", "--token", "t", *flags).exit_code == 2
+    assert [(one["attempts"], one["first_attempts"], one["control"]) for one in asked] == [(attempts, first_attempts, True)]
