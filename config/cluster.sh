@@ -11,6 +11,8 @@ set -euo pipefail
 
 folder=${1:?"name the folder that the servers keep their streams in: config/cluster.sh FOLDER"}
 here=$(cd "$(dirname "$0")" && pwd)
+command=redline
+type -P redline >/dev/null || command=$(printf %q "$(cd "$here/.." && pwd)/.venv/bin/redline")
 PATH=$PATH:$here/../.venv/bin
 nats=${NATS_PORT:-4222} route=${ROUTE_PORT:-6222} monitor=${MONITOR_PORT:-8222} redline=${REDLINE_PORT:-8000}
 for program in nats-server redline; do
@@ -61,6 +63,8 @@ if [[ -z ${REDLINE_AUTH__SECRET:-}${REDLINE_AUTH__KEYS:-}${REDLINE_AUTH__JWKS:-}
   REDLINE_AUTH__SECRET=$(sed -n 's/^REDLINE_AUTH__SECRET=//p' "$folder/environment")
   export REDLINE_AUTH__SECRET
   echo "cluster.sh: the nodes' secret is in $folder/environment"
+  # In a shell of its own, which forgets the secret. A path without a slash would be looked for in PATH.
+  secret="set -a; . $(printf %q "$(cd "$folder" && pwd)/environment"); "
 fi
 # A stream ticket that one node sold is used on the other. Nobody else needs this secret.
 export REDLINE_TICKETS__SECRET="${REDLINE_TICKETS__SECRET:-$(head -c 36 /dev/urandom | base64)}"
@@ -69,5 +73,8 @@ for n in 0 1; do
   nodes+=($!)
 done
 
+if [[ -n ${REDLINE_AUTH__SECRET:-} ]]; then
+  echo "cluster.sh: a token: (${secret:-}$command token mint --org acme --scope 'stream:read events:publish' --ttl 3600)"
+fi
 echo "cluster.sh: NATS is ${servers[*]}, Redline is ${nodes[*]}; end any of them with kill -9 and see (Ctrl-C ends all)"
 wait

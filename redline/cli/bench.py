@@ -30,7 +30,8 @@ _LONGEST: Final = 300.0
 _BUSY: Final = 0.9
 _OWN_ORG: Final = "bench"
 _OWN_TOKEN_SECONDS: Final = 86_400.0
-_DASH: Final = "-"
+_LEAST_KIB: Final = 0.05
+"""What would be shown as 0.0: memory comes in pages, and a server has some to spare."""
 
 
 @dataclass(frozen=True)
@@ -178,14 +179,15 @@ def _show(kind: str, report: Report, *, own: bool) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 240  # a file or a pipe has no edge to wrap at
-    memory = "" if report.stream_bytes is None else f"; the server took {report.stream_bytes / 1024:.1f} KiB for each"
     where = ", on a server started for this" if own else ""
-    console.print(Text(printable(f"{report.streams:,} streams of {kind}{where}: open after {report.connect_seconds:.2f} s{memory}")))
+    console.print(
+        Text(printable(f"{report.streams:,} streams of {kind}{where}: open after {report.connect_seconds:.2f} s; {_memory(report)}"))
+    )
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("publishes", "events", "deliveries", "publishes/s", "deliveries/s", "p50", "p99", "max", "server CPU per delivery"):
         table.add_column(column, justify="left" if column == "publishes" else "right")
     for figures in report.drives:
-        table.add_row(*_cells(figures))
+        table.add_row(*_cells(figures, "not told" if report.stream_bytes is None else "too short to tell"))
     console.print(table)
     total = sum(figures.deliveries for figures in report.drives)
     console.print(Text(f"Every one of {total:,} deliveries came once, whole and in order."))
@@ -194,7 +196,18 @@ def _show(kind: str, report: Report, *, own: bool) -> None:
             complain(f"{figures.name}: this process used {figures.load_busy:.0%} of a core, so it may be the limit, and not the server")
 
 
-def _cells(figures: Figures) -> Iterator[str]:
+def _memory(report: Report) -> str:
+    """Say what a stream took of the server's memory, or why that cannot be said."""
+    if report.stream_bytes is None:
+        return "the server does not tell its memory and CPU time, or not with this token (/metrics)"
+    kibibytes = report.stream_bytes / 1024
+    if kibibytes < _LEAST_KIB:
+        return "too few streams to tell what memory the server took for each"
+    return f"the server took {kibibytes:.1f} KiB for each"
+
+
+def _cells(figures: Figures, no_cpu: str) -> Iterator[str]:
+    """Return a drive's row; ``no_cpu`` stands where the CPU time is not known."""
     yield figures.name
     yield f"{figures.events:,}"
     yield f"{figures.deliveries:,}"
@@ -202,4 +215,4 @@ def _cells(figures: Figures) -> Iterator[str]:
     yield f"{figures.deliveries / figures.seconds:,.0f}"
     for latency in (figures.p50, figures.p99, figures.longest):
         yield f"{latency * 1e3:,.2f} ms"
-    yield _DASH if figures.server_cpu is None else f"{figures.server_cpu / figures.deliveries * 1e6:.2f} µs"
+    yield no_cpu if figures.server_cpu is None else f"{figures.server_cpu / figures.deliveries * 1e6:.2f} µs"

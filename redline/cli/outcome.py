@@ -6,6 +6,7 @@ characters that a terminal would obey; whatever is not expected passes, because 
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from redline.cli.options import FAILED, USAGE
 from redline.errors import NotYetError, StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
@@ -73,6 +74,31 @@ def startup(code: int = USAGE) -> Iterator[None]:
         yield
     except StartupError as error:
         fail(str(error), FAILED if isinstance(error, NotYetError) else code)
+
+
+class _Listener(logging.Handler):
+    def __init__(self, told: Callable[[logging.LogRecord], None], level: int) -> None:
+        super().__init__(level)
+        self._told = told
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._told(record)
+
+
+@contextmanager
+def listening(name: str, told: Callable[[logging.LogRecord], None], level: int = logging.INFO) -> Iterator[None]:
+    """Within the block give what the loggers below ``name`` log, from ``level`` on, to ``told`` alone."""
+    logger, handler = logging.getLogger(name), _Listener(told, level)
+    before = logger.level, logger.propagate
+    logger.setLevel(level)
+    logger.propagate = False  # or each line would stand there twice
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 def run_client(main: Coroutine[Any, Any, None]) -> None:

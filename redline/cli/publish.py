@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 import typer
 
 from redline.cli.options import DEFAULT_URL, FAILED, TOKEN_VARIABLE, USAGE, Token, Url
-from redline.cli.outcome import complain, described, emit, fail, run_client
+from redline.cli.outcome import complain, described, emit, fail, listening, run_client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from redline.client import Client, ClientError, NewEvent, Published
 
@@ -61,11 +61,17 @@ def publish(  # noqa: PLR0913 - each is one option
         if kind is not None or data is not None or key is not None:
             fail("--batch takes the place of KIND, DATA and --key: each line has its own", USAGE)
         with _opened(batch) as file:
-            run_client(_batch(client, file, org, dry_run=dry_run))
+            _run(_batch(client, file, org, dry_run=dry_run))
         return
     if kind is None:
         fail("KIND is missing; redline kinds lists those installed here. Or name a file of events with --batch", USAGE)
-    run_client(_one(client, kind, payload_of(data), org, key, dry_run=dry_run))
+    _run(_one(client, kind, payload_of(data), org, key, dry_run=dry_run))
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    """Carry it out, and say what it waits for, where it does: the client logs that once for each request."""
+    with listening("redline.client", lambda record: complain(record.getMessage())):
+        run_client(main)
 
 
 def client_of(url: str, token: str | None) -> Client:

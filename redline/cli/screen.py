@@ -7,7 +7,6 @@ narrow the terminal; what interrupts the stream is a rule across it; and nothing
 from __future__ import annotations
 
 import json
-import logging
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -99,19 +98,6 @@ class Screen:
             resumed = " and resumed: nothing is missing" if event.data.get("resumed") is True else ""
             self.note(f"reconnected{resumed}" if self._opened else f"following {_short(event.data.get('org'))}")
             self._opened = True
-
-
-class Notes(logging.Handler):
-    """Shows what the client logs (a cut, and when it reconnects) as rules between the events, where it belongs."""
-
-    def __init__(self, screen: Screen) -> None:
-        """Take the screen."""
-        super().__init__()
-        self._screen = screen
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Show a record's message."""
-        self._screen.note(record.getMessage(), "yellow" if record.levelno < logging.WARNING else "bold yellow")
 
 
 def colour(kind: str) -> str:

@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from redline.cli.options import DEFAULT_URL, USAGE, Token, Url
-from redline.cli.outcome import emit, fail, json_line, printable, run_client
+from redline.cli.outcome import complain, emit, fail, json_line, listening, printable, run_client
 from redline.cli.publish import client_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
+    from redline.cli.screen import Screen
     from redline.client import Client, Event
 
-ATTEMPTS: Final = 10
-"""Failures in a row, without a stream opened in between, after which tail gives up: some minutes."""
+FIRST_ATTEMPTS: Final = 10
+"""Failures in a row, before a first stream was opened, after which tail gives up: some minutes. After that it never does."""
 ATTEMPTS_ONCE: Final = 4
-"""The same with --no-follow: a script waits for that; some ten seconds."""
+"""The same with --no-follow, also later: a script waits for that; some ten seconds."""
 _EARLIEST: Final = "earliest"
 
 
@@ -51,29 +52,58 @@ def tail(  # noqa: PLR0913 - each is one option
         bool, typer.Option("--follow/--no-follow", help="Go on with what comes, or end where the history ends (and begin where it begins).")
     ] = True,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line, as the service sent it. The default where the output is no terminal.")
+        bool,
+        typer.Option(
+            "--json",
+            help="One JSON object a line: each event as the service sent it, and a gap as its id, kind and data. "
+            "The default where the output is no terminal.",
+        ),
     ] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Every frame with event, data and id, control events too.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Every event with its fields event, data and id, control events too.")] = False,
 ) -> None:
-    """Show the events of the token's org as they come, until Ctrl-C. Reconnects by itself and resumes where it was."""
+    """Show the events of the token's org as they come, until Ctrl-C. Reconnects by itself and resumes where it was.
+
+    Once it was connected it tries for as long as it takes, and says on stderr (on a terminal, between the events) that the connection is
+    lost, and that it is back. A service that cannot be reached to begin with is given up after some minutes, with --no-follow after
+    seconds; a refusal (a token that has ended, a kind that there is not) ends it at once.
+    """
     if as_json and raw:
         fail("--json and --raw are two ways to show the same: give one", USAGE)
+    from redline.cli.outages import Outages  # noqa: PLC0415 - heavy
+    from redline.client.events import GAP  # noqa: PLC0415 - heavy
     from redline.logs import configure_logging  # noqa: PLC0415 - as everything that is not needed for --help
 
-    configure_logging("INFO")
+    configure_logging("WARNING")
     client = client_of(url, token)
     if start is None and not follow:
         start = _EARLIEST
     earliest = start == _EARLIEST
     try:
-        attempts = ATTEMPTS if follow else ATTEMPTS_ONCE
-        pretty = sys.stdout.isatty() and not (as_json or raw)
-        control = raw or (pretty and follow)
-        events = client.subscribe(kinds, None if earliest else start, follow=follow, earliest=earliest, control=control, attempts=attempts)
+        events = client.subscribe(
+            kinds,
+            None if earliest else start,
+            follow=follow,
+            earliest=earliest,
+            control=True,
+            attempts=None if follow else ATTEMPTS_ONCE,
+            first_attempts=FIRST_ATTEMPTS if follow else ATTEMPTS_ONCE,
+        )
     except ValueError as error:
         fail(str(error), USAGE)
-    show = _raw if raw else _pretty() if pretty else _line
-    run_client(_show(client, events, show))
+    screen = _screen() if sys.stdout.isatty() and not (as_json or raw) else None
+    show = _raw if raw else _line if screen is None else screen.show
+    # A terminal says by itself that it follows, and that it is connected again: between the events.
+    lost = complain if screen is None else lambda line: screen.note(line, "yellow")
+    outages = Outages(lost, None if screen is not None and follow else lost)
+    control = raw or (screen is not None and follow)
+
+    def shown(event: Event) -> None:
+        outages.event(event)
+        if control or not event.control or event.kind == GAP:
+            show(event)
+
+    with listening("redline.client", outages.logged):
+        run_client(_show(client, events, shown))
 
 
 async def _show(client: Client, events: AsyncGenerator[Event, None], show: Callable[[Event], None]) -> None:
@@ -109,23 +139,19 @@ def _pipe() -> int:
 
 
 def _line(event: Event) -> None:
-    emit(json.dumps({"id": event.id, "kind": event.kind, "data": event.data}) if event.control else json_line(event.text))
+    emit(
+        f'{{"id":{json.dumps(event.id)},"kind":"{event.kind}","data":{json_line(event.text)}}}' if event.control else json_line(event.text)
+    )
 
 
 def _raw(event: Event) -> None:
     emit(f"event: {printable(event.kind)}\ndata: {json_line(event.text)}" + ("" if event.id is None else f"\nid: {event.id}") + "\n")
 
 
-def _pretty() -> Callable[[Event], None]:
-    """Return what shows events on this terminal, and let the client's log be shown between them."""
-    import logging  # noqa: PLC0415 - as the rest
-
+def _screen() -> Screen:
+    """Return this terminal."""
     from rich.console import Console  # noqa: PLC0415 - heavy
 
-    from redline.cli.screen import Notes, Screen  # noqa: PLC0415 - heavy
+    from redline.cli.screen import Screen  # noqa: PLC0415 - heavy
 
-    screen = Screen(Console(highlight=False, markup=False, emoji=False))
-    logger = logging.getLogger("redline.client")
-    logger.addHandler(Notes(screen))
-    logger.propagate = False  # or each line would stand there twice
-    return screen.show
+    return Screen(Console(highlight=False, markup=False, emoji=False))

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import redirect_stdout
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from redline.cli.options import EXIT_CODES, FAILED, TOKEN_VARIABLE, USAGE, Config, settings_of
 from redline.cli.outcome import complain, fail, startup
+from redline.cli.plugins import survey_plugins
 
 if TYPE_CHECKING:
     from redline.auth.tokens import TokenVerifier
@@ -35,7 +38,10 @@ def mint(  # noqa: PLR0913 - each is one claim
     sub: Annotated[str | None, typer.Option("--sub", metavar="NAME", help="Whom it stands for.", show_default=False)] = None,
     config: Config = None,
 ) -> None:
-    """Print a token, signed with the secret that serve reads: REDLINE_AUTH__SECRET, or auth.secret in the file."""
+    """Print a token, signed with the secret that serve reads: REDLINE_AUTH__SECRET, or auth.secret in the file.
+
+    A scope that neither Redline nor a kind installed here asks for is warned of on stderr; the token has it all the same.
+    """
     with startup():
         settings = settings_of(config)
         from redline.auth import mint_token  # noqa: PLC0415 - heavy
@@ -61,6 +67,30 @@ def mint(  # noqa: PLR0913 - each is one claim
         except ValueError as error:
             fail(str(error), USAGE)
     typer.echo(token)
+    _warn_of_strange(scope.split(), settings)
+
+
+def _warn_of_strange(scopes: list[str], settings: Settings) -> None:
+    """Warn of scopes that nothing here asks for: most often they are misspelt.
+
+    Once the token is printed, and where a scope is none of the core's only: which the kinds ask for is known when their plugins are loaded,
+    and one that hangs, prints or breaks must not cost a token.
+    """
+    from redline.auth import ADMIN, EVENTS_PUBLISH, STREAM_READ  # noqa: PLC0415 - heavy
+
+    known = {ADMIN, EVENTS_PUBLISH, STREAM_READ}
+    if known.issuperset(scopes):
+        return
+    sys.stdout.flush()
+    with redirect_stdout(sys.stderr):  # what a plugin prints as it is imported must not be taken for the token
+        plugins = survey_plugins(settings.plugins_path)
+    known |= {kind.policy.scope for kind in plugins.kinds if kind.policy.scope is not None}
+    unsure = " (some of which cannot be used: redline kinds)" if plugins.faults or plugins.folder_faults else ""
+    for scope in dict.fromkeys(scopes):
+        if scope not in known:
+            close = "," not in scope and get_close_matches(scope, sorted(known), n=1)
+            meant = f"; did you mean {close[0]}?" if close else "; scopes are separated by spaces" if "," in scope else ""
+            complain(f"warning: {scope} is no scope of Redline's, nor one that a kind installed here{unsure} asks for{meant}")
 
 
 @app.command(epilog=EXIT_CODES)

@@ -127,6 +127,7 @@ class Client:
         earliest: bool = False,
         control: bool = False,
         attempts: int | None = None,
+        first_attempts: int | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Return the events of the token's org, each once and in order, over as many connections as it takes.
 
@@ -134,7 +135,8 @@ class Client:
         event retained, and otherwise with what comes next. Without ``follow`` it ends where the history ends. An event of the kind
         ``stream.gap`` says that something may be missing before what follows: fetch your state again. ``control`` shows the other control
         events too, as they come, once for each connection. ``attempts`` bounds the failures in a row, without a stream opened in between,
-        after which the last is raised; None tries for ever.
+        after which the last is raised; None tries for ever. ``first_attempts`` bounds them until the first stream has opened, by default as
+        ``attempts`` does: a URL that was never right is not waited for, and a service that was there is.
 
         Close it (``contextlib.aclosing``) when you leave it early, or its connection stays until it is collected.
 
@@ -144,11 +146,13 @@ class Client:
         if last_event_id is not None and (earliest or not last_event_id.isascii() or not last_event_id.isprintable()):
             msg = "last_event_id: it takes an event's id, and no earliest besides"
             raise ValueError(msg)
-        if attempts is not None and attempts < 1:
-            msg = "attempts: it takes a number of at least 1, or None"
-            raise ValueError(msg)
+        first = attempts if first_attempts is None else first_attempts
+        for name, bound in (("attempts", attempts), ("first_attempts", first)):
+            if bound is not None and bound < 1:
+                msg = f"{name}: it takes a number of at least 1, or None"
+                raise ValueError(msg)
         wanted = kinds if kinds is None or isinstance(kinds, str) else ",".join(kinds)
         if wanted == "" and kinds is not None and not isinstance(kinds, str):
             msg = "kinds: the list is empty; leave it out for all kinds"
             raise ValueError(msg)
-        return Streaming(self._connection, Wanted(wanted, last_event_id or None, earliest, follow, control, attempts)).events()
+        return Streaming(self._connection, Wanted(wanted, last_event_id or None, earliest, follow, control, attempts, first)).events()

@@ -51,7 +51,7 @@ async def post(connection: Connection, what: Post, budget: Budget) -> object:
                 error = refusal
             if isinstance(error, Refused) and error.status == UNAUTHENTICATED and connection.credential.renewable and not refused:
                 refused = token
-            elif not (error.transient and await budget.more(error.retry_after)):
+            elif not (error.transient and await budget.more(error, error.retry_after)):
                 raise error
     finally:
         del error  # this frame is among those that it came through

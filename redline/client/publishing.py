@@ -120,14 +120,16 @@ class Publishing:
         while lines:
             answer = await self._post(b"\n".join(line.text for line in lines), _NDJSON, budget, dry_run=dry_run)
             again: list[_Line] = []
+            why = ClientError()
             for line, result in zip(lines, self._answers(answer, len(lines)), strict=True):
                 results[line.place] = result
                 if isinstance(result, ClientError):
                     result.key = line.key
                     if result.transient:
                         again.append(line)
+                        why = result
             lines = again
-            if lines and not await budget.more():
+            if lines and not await budget.more(why):
                 return
 
     async def _post(self, content: bytes, media_type: str, budget: Budget, *, dry_run: bool) -> object:

@@ -7,6 +7,7 @@ in time, and never earlier than the service asked for. It does not know what is 
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from redline.clock import Clock
+
+_logger = logging.getLogger("redline.client")
 
 _STEEPEST: Final = 30
 """Doublings after which a delay has long reached its bound; more would only make large numbers."""
@@ -63,12 +66,17 @@ class Budget:
         """How many are left."""
         return max(0.0, self._end - self._clock.monotonic())
 
-    async def more(self, floor: float | None = None) -> bool:
-        """Wait until it is time to try again, for at least ``floor`` seconds; tell whether there is another attempt."""
+    async def more(self, why: object, floor: float | None = None) -> bool:
+        """Wait until it is time to try again, for at least ``floor`` seconds; tell whether there is another attempt.
+
+        The first time it is logged ``why``, and for how long that goes on: whoever waits shall know what for.
+        """
         self._failures += 1
         delay = self._retry.delay(self._failures, self._random) + (floor or 0.0)
         if self._failures >= self._retry.attempts or delay >= self.seconds:
             return False
+        if self._failures == 1:
+            _logger.info("%s; trying again for up to %.0f s.", why, self.seconds)
         await self._sleep(delay)
         return True
 

@@ -48,6 +48,7 @@ class Wanted(NamedTuple):
     follow: bool
     control: bool
     attempts: int | None
+    first_attempts: int | None
 
 
 class Streaming:
@@ -60,6 +61,7 @@ class Streaming:
         self._wanted = wanted
         self._retry = _RETRY_SECONDS
         self._failures = 0
+        self._attempts = wanted.first_attempts
         self._end = ClientError()
         self._spent: tuple[str, ClientError] | None = None
         """A token that will not be taken again, and what was said about it."""
@@ -96,7 +98,7 @@ class Streaming:
                 async for event in frames:
                     if event.kind == OPEN:
                         # Not when the connection opens: a refusal for now is a stream too.
-                        self._failures, self._spent = 0, None
+                        self._failures, self._spent, self._attempts = 0, None, self._wanted.attempts
                     yield event
                     if event.kind == CLOSING:
                         self._end = _ended(event)
@@ -197,7 +199,7 @@ class Streaming:
         """Wait before the next connection; raise ``error`` where none would help, or there were enough."""
         server_fault = isinstance(error, Refused) and error.status is not None and error.status >= SERVER_FAULT
         self._failures += 1
-        if not (error.transient or server_fault) or self._failures == self._wanted.attempts:
+        if not (error.transient or server_fault) or self._failures == self._attempts:
             raise error
         # The first time what the service said, which it has spread already (contract §6); then ever longer, spread here.
         most = max(self._retry, min(LONGEST_WAIT, self._retry * 2 ** min(self._failures - 1, 16)))

@@ -12,6 +12,7 @@ from redline.discovery import installed, reason, survey
 from redline.errors import StartupError
 from redline.eventlog.jetstream.options import parse_options as parse_nats
 from redline.eventlog.memory import MemoryLog
+from redline.eventlog.sqlite.options import SCHEME as SQLITE
 from redline.eventlog.sqlite.options import parse_options
 from redline.eventlog.urls import SETTING, check_memory
 from redline.logs import redact
@@ -42,6 +43,17 @@ def open_log(url: str, retention: Retention, clock: Clock, metrics: Metrics, sou
         return factory(url, retention, clock, metrics)
     except ValueError as error:
         raise StartupError(f"{SETTING} got {redact(url)!r}; {error}") from None  # noqa: EM102, TRY003 - one line
+
+
+def look_at(url: str) -> None:
+    """Raise :class:`StartupError` where a start with that log would fail, as far as that can be known without opening it.
+
+    Of a file that is its place, its permissions and how it begins; of another machine's log, or a third party's, nothing.
+    """
+    if url.startswith(SQLITE):
+        from redline.eventlog.sqlite.beforehand import look  # noqa: PLC0415 - as below
+
+        look(parse_options(url).path)
 
 
 def _factory(scheme: str, source: EntryPointSource) -> LogFactory:

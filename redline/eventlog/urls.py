@@ -5,11 +5,17 @@ The law of this module: it imports no log, so that settings can be judged withou
 
 from __future__ import annotations
 
-from typing import Final
+import difflib
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SETTING: Final = "eventlog (REDLINE_EVENTLOG)"
 """The setting that names the log, as file and environment spell it."""
 MEMORY: Final = "memory://"
+_OPTION: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,31}", re.ASCII)
 
 
 def check_memory(url: str) -> None:
@@ -17,6 +23,19 @@ def check_memory(url: str) -> None:
     if url != MEMORY:
         msg = "it takes memory:// (history in this process, gone when it stops), alone and without options"
         raise ValueError(msg)
+
+
+def no_such_option(name: str, names: Sequence[str], query: str) -> str:
+    """Return what is said of an option in a URL's ``query`` that is none of ``names``: the name itself, and the likeliest that was meant.
+
+    What does not look like a name is not repeated, and nothing where the query holds an ``@``: it may then be the rest of a password that
+    a ``?`` stood in, and so may what is before the ``&``.
+    """
+    listed = f"its options are {', '.join(names)}"
+    if "@" in query or not _OPTION.fullmatch(name):
+        return listed
+    close = difflib.get_close_matches(name.lower(), names, n=1)
+    return f"it has no option {name!r}{f' (did you mean {close[0]}?)' if close else ''}; {listed}"
 
 
 def is_shared(url: str) -> bool:

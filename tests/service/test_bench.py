@@ -101,7 +101,9 @@ async def test_a_kinds_token_publishes_the_first_that_it_may(service: RunningSer
 async def test_without_a_url_it_measures_a_server_of_its_own_and_stops_it() -> None:
     code, out, err = await bench("--streams", "20", "--events", "50")
     assert (code, err) == (0, "")
-    assert re.search(r"on a server started for this: open after [\d.]+ s; the server took [\d.]+ KiB for each", out)
+    assert re.search(
+        r"on a server started for this: open after [\d.]+ s; (the server took [\d.]+ KiB|too few streams to tell .*) for each", out
+    )
     assert "Every one of 1,000 deliveries came once, whole and in order." in out
 
 

@@ -20,6 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from redline.auth import mint_token
+from redline.cli.demo import _ready
 from redline.client import Retry
 from redline.clock import SystemClock
 from tests.ports import free_ports
@@ -320,7 +321,22 @@ def test_the_demo_needs_nothing_and_stops() -> None:
         assert running.stdout is not None
         assert running.stdout.readline() == f"The console: {url}/ (Ctrl-C stops the demo)\n"
         assert httpx.get(url).status_code == 200
+        title, _, line = running.stdout.readline().partition(": ")
+        assert title == "A stream"
+        assert "eyJ" not in line, "what is printed is no token"
+        command = ["sh", "-c", line.replace("/v1/stream'", "/v1/stream?follow=false&last_event_id=earliest'")]  # one that ends
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
+        assert shown.startswith("event: stream.open\n")
+        assert '"org":"acme"' in shown
         assert "Traceback" not in stopped(running, signal.SIGINT)[1]
+
+
+def test_a_demo_that_gives_no_token_prints_no_line_that_asks_for_one(capsys: pytest.CaptureFixture[str]) -> None:
+    _ready("http://192.0.2.1:8000")
+    assert capsys.readouterr().out.splitlines() == [
+        "Redline listening on http://192.0.2.1:8000",
+        "The console: http://192.0.2.1:8000/ (Ctrl-C stops the demo)",
+    ]
 
 
 # publish and tail.
@@ -432,6 +448,7 @@ def test_a_gap_is_shown(service: str, org: str) -> None:
     result = cli(service, org, "tail", "--no-follow", "--from", "forged-1")
     (line,) = result.stdout.splitlines()
     assert (json.loads(line)["kind"], json.loads(line)["data"]["reason"]) == ("stream.gap", "unknown")
+    assert re.fullmatch(r'\{"id":("[\w-]+"|null),"kind":"stream\.gap","data":\{"reason":"unknown",[^ ]*\}\}', line)
 
 
 @pytest.mark.parametrize("command", [["publish", "scheduler.tick", json.dumps(TICK)], ["publish", "--batch", "-"]])
@@ -444,6 +461,9 @@ def test_a_service_that_is_not_there_is_said_to_be_not_there(command: list[str],
     assert result.exit_code == 1
     assert f"{url} cannot be reached" in result.stderr
     assert "Traceback" not in result.output
+    waits = [line for line in result.stderr.splitlines() if line.endswith("; trying again for up to 30 s.")]
+    assert waits == [result.stderr.splitlines()[0]]
+    assert waits[0].startswith(f"redline: {url} cannot be reached")
 
 
 def tailed(service: str, org: str) -> subprocess.Popen[str]:
@@ -486,8 +506,9 @@ def test_a_tail_goes_on_over_a_restart() -> None:
                 assert json.loads(running.stdout.readline())["kind"] == "scheduler.tick"
                 running.send_signal(signal.SIGINT)
                 _, log = running.communicate(timeout=STOP_SECONDS)
-    assert "reconnecting in" in log
-    assert "eyJ" not in log
+    lost, back = log.splitlines()
+    assert re.fullmatch(r"redline: the connection is lost: the service ended the stream: shutdown; reconnecting in 0\.\d s\.", lost)
+    assert back == "redline: connected again"
 
 
 def on_a_terminal(url: str, org: str, *arguments: str, columns: int, until: bytes | None = None) -> str:

@@ -168,8 +168,11 @@ def test_what_is_answered_is_on_the_disk() -> None:
 
 
 @asynccontextmanager
-async def running(command: str, **environment: str) -> AsyncIterator[tuple[Process, list[str]]]:
-    """Run a shell's command in the project's folder until its two nodes serve; then give their URLs. All of it ends with the block."""
+async def running(command: str, said: list[str] | None = None, /, **environment: str) -> AsyncIterator[tuple[Process, list[str]]]:
+    """Run a shell's command in the project's folder until its two nodes serve; then give their URLs. All of it ends with the block.
+
+    What it printed until then is added to ``said``.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("REDLINE_")}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     process = await asyncio.create_subprocess_exec(
@@ -189,6 +192,8 @@ async def running(command: str, **environment: str) -> AsyncIterator[tuple[Proce
                 line = (await process.stdout.readline()).decode()
                 assert line, "it ended before its nodes served"
                 urls += re.findall(r"Redline listening on (\S+)", line)
+                if said is not None:
+                    said.append(line)
         yield process, sorted(urls)
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -247,6 +252,16 @@ def test_it_says_what_is_missing_before_it_starts_anything(tmp_path: Path) -> No
     assert not (tmp_path / "store").exists()
 
 
+def admitted(command: str, urls: list[str]) -> None:
+    """See that each node admits the token that a line printed for a reader makes, from anywhere."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("REDLINE_")}
+    path = f"{Path(sys.executable).parent}:{clean['PATH']}"
+    done = subprocess.run(["sh", "-c", command], cwd="/", env={**clean, "PATH": path}, capture_output=True, text=True, check=True)
+    for url in urls:
+        answer = httpx.get(f"{url}/v1/stream?follow=false", headers={"Authorization": f"Bearer {done.stdout.strip()}"}, timeout=30)
+        assert answer.status_code == 200, answer.text
+
+
 async def test_what_was_set_for_a_single_node_is_no_trap_and_an_impatient_end_leaves_nothing(tmp_path: Path) -> None:
     """Follow README.md from its top: REDLINE_EVENTLOG still names what the single node had. Then pause a server, and press Ctrl-C twice."""
     nats, route, monitor, redline = free_ports_in_a_row(3), free_ports_in_a_row(3), free_ports_in_a_row(3), free_ports_in_a_row(2)
@@ -255,8 +270,15 @@ async def test_what_was_set_for_a_single_node_is_no_trap_and_an_impatient_end_le
     secrets = []
     for _ in range(2):
         command = f"exec config/cluster.sh {tmp_path}/store"
-        async with running(command, **left, **{name: str(port) for name, port in given.items()}) as (process, _):
+        said: list[str] = []
+        async with running(command, said, **left, **{name: str(port) for name, port in given.items()}) as (process, urls):
             secrets.append((tmp_path / "store" / "environment").read_text())
+            assert process.stdout is not None
+            async with asyncio.timeout(30):
+                while not (mints := re.findall(r"^cluster\.sh: a token: (.*)$", "".join(said), re.MULTILINE)):
+                    said.append((await process.stdout.readline()).decode())
+            assert secrets[-1].partition("=")[2].strip() not in "".join(said)
+            await asyncio.to_thread(admitted, mints[0], urls)
             server = re.findall(r"^\[(\d+)\]", (tmp_path / "store" / "nats-0.log").read_text(), re.MULTILINE)[-1]
             os.kill(int(server), signal.SIGSTOP)
             process.send_signal(signal.SIGTERM)

@@ -183,6 +183,32 @@ async def test_a_retry_after_beyond_the_deadline_ends_it_at_once() -> None:
     assert (caught.value.code, caught.value.retry_after, service.slept) == ("rate_limited", 3600.0, [])
 
 
+@pytest.mark.parametrize("many", [False, True])
+async def test_what_is_waited_for_is_logged_once(caplog: pytest.LogCaptureFixture, *, many: bool) -> None:
+    caplog.set_level(logging.DEBUG, "redline.client")
+    service = Service(results(bad("log_unavailable")) if many else CUT)
+    async with service.client() as client:
+        if many:
+            await client.publish_many(events(1))
+        else:
+            with pytest.raises(Unreachable):
+                await client.publish("run.stage", {})
+    assert len(service.requests) == 4
+    (record,) = caplog.records
+    assert record.levelno == logging.INFO
+    assert record.getMessage().endswith("; trying again for up to 60 s.")
+    assert ("log_unavailable: " if many else "redline.test cannot be reached") in record.getMessage()
+    assert TOKEN not in record.getMessage()
+
+
+async def test_what_is_not_tried_again_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "redline.client")
+    async with Service(CUT).client(retry=Retry(attempts=1)) as client:
+        with pytest.raises(Unreachable):
+            await client.publish("run.stage", {})
+    assert caplog.records == []
+
+
 async def test_attempts_are_bounded_and_the_error_names_the_key() -> None:
     service = Service(CUT)
     async with service.client() as client:

@@ -71,22 +71,22 @@ def budget(retry: Retry, random: Callable[[], float] = lambda: 1.0) -> tuple[Bud
 
 async def test_a_budget_ends_with_its_attempts() -> None:
     left, sleeper = budget(Retry(attempts=3, first=1.0, deadline=100.0))
-    assert [await left.more(), await left.more(), await left.more()] == [True, True, False]
+    assert [await left.more("why"), await left.more("why"), await left.more("why")] == [True, True, False]
     assert sleeper.slept == [1.0, 2.0]
 
 
 async def test_a_budget_ends_before_a_wait_that_would_pass_its_deadline() -> None:
     left, sleeper = budget(Retry(attempts=100, first=1.0, longest=1.0, deadline=3.5))
-    assert [await left.more() for _ in range(4)] == [True, True, True, False]
+    assert [await left.more("why") for _ in range(4)] == [True, True, True, False]
     assert sleeper.slept == [1.0, 1.0, 1.0]
     assert left.seconds == 0.5
 
 
 async def test_what_the_service_asks_for_is_the_least_that_is_waited() -> None:
     left, sleeper = budget(Retry(first=1.0, deadline=30.0), lambda: 0.5)
-    assert await left.more(5.0)
+    assert await left.more("why", 5.0)
     assert sleeper.slept == [5.5]
-    assert not await left.more(60.0)
+    assert not await left.more("why", 60.0)
 
 
 async def test_within_raises_when_its_clock_says_so_and_not_before() -> None:

@@ -142,7 +142,15 @@ async def test_a_given_id_goes_into_the_header() -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [{"last_event_id": "e-1", "earliest": True}, {"last_event_id": "e\n1"}, {"last_event_id": "ü"}, {"attempts": 0}, {"kinds": []}]
+    "asked",
+    [
+        {"last_event_id": "e-1", "earliest": True},
+        {"last_event_id": "e\n1"},
+        {"last_event_id": "ü"},
+        {"attempts": 0},
+        {"first_attempts": 0},
+        {"kinds": []},
+    ],
 )
 def test_arguments_that_cannot_be_used_are_refused_at_once(asked: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"takes|empty"):
@@ -278,6 +286,17 @@ async def test_attempts_bound_the_failures_in_a_row() -> None:
     await service.fails(Unreachable, attempts=3)
     assert len(service.requests) == 5
     assert len(service.slept) == 4
+
+
+async def test_a_service_that_was_there_is_waited_for_longer_than_one_that_never_was() -> None:
+    service = Service(CUT, CUT)
+    await service.fails(Unreachable, first_attempts=2)
+    assert len(service.requests) == 2
+    service = Service(CUT, [opened(), CUT], *[CUT] * 50, [opened(), event(1)])
+    assert ids(await service.take(1, first_attempts=2)) == ["e-1"]
+    service = Service([opened(), CUT], CUT, CUT)
+    await service.fails(Unreachable, attempts=3, first_attempts=1)
+    assert len(service.requests) == 3
 
 
 async def test_reconnects_are_logged_without_the_token(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 """What ``nats://HOST:PORT,…?…`` says.
 
-The law of this module: it is pure, and what it raises repeats nothing of the URL, which may hold a password.
+The law of this module: it is pure, and what it raises repeats nothing of the URL, which may hold a password, but for the name of an option
+that there is none of.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 from urllib.parse import parse_qsl, unquote
+
+from redline.eventlog.urls import no_such_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,7 +125,7 @@ def _given(query: str) -> Mapping[str, str]:
     given: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in _NAMES:
-            msg = f"its options are {', '.join(_NAMES)}; it takes {_TAKES}"
+            msg = f"{no_such_option(name, _NAMES, query)}; it takes {_TAKES}"
             raise ValueError(msg)
         if name in given:
             msg = f"its option {name} is given twice; say it once"

@@ -19,6 +19,8 @@ from redline.eventlog.urls import SETTING
 if TYPE_CHECKING:
     from pathlib import Path
 
+MARK_BYTES: Final = 100
+"""How much of the lock's file is read."""
 _MARK: Final = b"redline event log, process "
 _NEW: Final = b"process "
 """What the lock's file says until there is an event log: an empty file is then what a start that came to nothing has left."""
@@ -29,31 +31,22 @@ class LockedFile:
 
     def __init__(self, path: Path) -> None:
         """Lock the file of that path, which need not be there yet. Raises :class:`StartupError`."""
-        self.path, mode = _looked_up(path)
+        self.path = looked_up(path)
         self._place: tuple[int, int] | None = None
         self._itself = -1
-        if stat.S_ISDIR(mode):
-            raise StartupError(f"{SETTING}: {self.path} is a folder; name a file in it")  # noqa: EM102, TRY003 - one line, as everywhere below
-        if mode and not stat.S_ISREG(mode):
-            raise StartupError(f"{SETTING}: {self.path} is no file but a device, a pipe or a socket; name a file")  # noqa: EM102, TRY003 - as above
-        beside = self.path.with_name(f"{self.path.name}-lock")
         try:
-            self._lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = os.open(beside(self.path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            msg = (
-                f"{SETTING}: cannot write beside {self.path} ({error.strerror}): SQLite keeps files there. "
-                "Make the folder, and let this process write to it"
-            )
-            raise StartupError(msg) from None
+            raise not_beside(self.path, error.strerror) from None
         try:
-            self._own(beside)
+            self._own()
             self._own_itself()
         except BaseException:
             self.release()
             raise
 
-    def _own(self, beside: Path) -> None:
-        known = os.pread(self._lock, 100, 0)
+    def _own(self) -> None:
+        known = os.pread(self._lock, MARK_BYTES, 0)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -63,22 +56,12 @@ class LockedFile:
         except OSError as error:
             msg = f"{SETTING}: {self.path} cannot be locked ({error.strerror}); its file system does not do that. Keep it on a local disk"
             raise StartupError(msg) from None
-        was = known.startswith(_MARK) and self.path.exists()
-        if was and not self.path.stat().st_size:
-            msg = (
-                f"{SETTING}: {self.path} is empty, and was an event log before. Bring it back from a backup; "
-                f"or, to begin anew, remove it together with {beside.name}"
-            )
-            raise StartupError(msg)
-        # Asked before SQLite is: that would open it for reading, and leave a write-ahead log beside it that nobody can write either.
-        if self.path.exists() and not os.access(self.path, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-            msg = f"{SETTING}: {self.path} is readonly to this process; let it write to the file"
-            raise StartupError(msg)
-        self._say(_MARK if was else _NEW)
+        self._say(_MARK if was_log(self.path, known) else _NEW)
 
     def _own_itself(self) -> None:
         try:
-            self._itself = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            # All orgs' payloads are in it: nobody else's to read, unless its owner says so. SQLite gives what lies beside it the same mode.
+            self._itself = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._itself, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             msg = (
@@ -126,14 +109,53 @@ class LockedFile:
         return found.st_dev, found.st_ino
 
 
-def _looked_up(path: Path) -> tuple[Path, int]:
-    """Return where a path leads in the end, and the mode of what is there, 0 for nothing."""
+def looked_up(path: Path) -> Path:
+    """Return where a path leads in the end: to a file, or to nothing yet. Raises :class:`StartupError`."""
     try:
         found = path.resolve()
         try:
-            return found, found.stat().st_mode
+            mode = found.stat().st_mode
         except (FileNotFoundError, NotADirectoryError):
-            return found, 0
+            return found
     except (OSError, RuntimeError) as error:  # a loop of links is either, by Python's version
         why = getattr(error, "strerror", None) or error
         raise StartupError(f"{SETTING}: {path} cannot be looked up ({why}); name a file on a local disk") from None  # noqa: EM102, TRY003 - one line
+    if stat.S_ISDIR(mode):
+        raise StartupError(f"{SETTING}: {found} is a folder; name a file in it")  # noqa: EM102, TRY003 - as above
+    if not stat.S_ISREG(mode):
+        raise StartupError(f"{SETTING}: {found} is no file but a device, a pipe or a socket; name a file")  # noqa: EM102, TRY003 - as above
+    return found
+
+
+def beside(path: Path) -> Path:
+    """Return where the lock of a file is."""
+    return path.with_name(f"{path.name}-lock")
+
+
+def not_beside(path: Path, why: str | None) -> StartupError:
+    """Return what is said where nothing can be written beside a file."""
+    msg = f"{SETTING}: cannot write beside {path} ({why}): SQLite keeps files there. Make the folder, and let this process write to it"
+    return StartupError(msg)
+
+
+def allowed(path: Path, what: int = os.R_OK | os.W_OK) -> bool:
+    """Tell whether this process may read and write a file, as it is now."""
+    return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
+
+
+def was_log(path: Path, known: bytes) -> bool:
+    """Tell whether there is a file that was an event log, by what its lock says. Raises :class:`StartupError` for one that cannot go on."""
+    if not path.exists():
+        return False
+    was = known.startswith(_MARK)
+    if was and not path.stat().st_size:
+        msg = (
+            f"{SETTING}: {path} is empty, and was an event log before. Bring it back from a backup; "
+            f"or, to begin anew, remove it together with {beside(path).name}"
+        )
+        raise StartupError(msg)
+    # Asked before SQLite is: that would open it for reading, and leave a write-ahead log beside it that nobody can write either.
+    if not allowed(path):
+        msg = f"{SETTING}: {path} is readonly to this process; let it write to the file"
+        raise StartupError(msg)
+    return was

@@ -36,18 +36,19 @@ def as_startup_error(path: Path) -> Iterator[None]:
     except ForeignError as error:
         raise StartupError(f"{SETTING}: {path} cannot be used: {error}") from None  # noqa: EM102, TRY003 - one line
     except DamagedError as error:
-        raise StartupError(_damaged(path, str(error))) from None
+        raise StartupError(damaged(path, str(error))) from None
     except sqlite3.OperationalError as error:
         way_out = "let this process write to the file and its folder, and make room there"
         msg = f"{SETTING}: {path} cannot be opened and written ({error}); {way_out}"
         raise StartupError(msg) from None
     except sqlite3.DatabaseError as error:
-        raise StartupError(_damaged(path, str(error))) from None
+        raise StartupError(damaged(path, str(error))) from None
     except UnicodeDecodeError:
-        raise StartupError(_damaged(path, "a text in it is not UTF-8")) from None
+        raise StartupError(damaged(path, "a text in it is not UTF-8")) from None
 
 
-def _damaged(path: Path, why: str) -> str:
+def damaged(path: Path, why: str) -> str:
+    """Return what is said of a file that is not whole, or is none of ours."""
     way_out = "Bring it back from a backup; or, to begin anew, move it and its -wal away"
     return f"{SETTING}: {path} is damaged, or no event log: {why}. Nothing of it is served. {way_out}"
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final, Literal, cast, get_args
 from urllib.parse import parse_qsl, unquote
 
+from redline.eventlog.urls import no_such_option
+
 Synchronous = Literal["OFF", "NORMAL", "FULL", "EXTRA"]
 
 SCHEME: Final = "sqlite:///"
@@ -48,7 +50,7 @@ def parse_options(url: str) -> SqliteOptions:
     given: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in _NUMBERS and name != "synchronous":
-            msg = f"its options are {', '.join(['synchronous', *_NUMBERS])}; it takes {_TAKES}"
+            msg = f"{no_such_option(name, ('synchronous', *_NUMBERS), query)}; it takes {_TAKES}"
             raise ValueError(msg)
         if name in given:
             msg = f"its option {name} is given twice; say it once"

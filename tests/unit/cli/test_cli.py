@@ -14,6 +14,7 @@ from redline import __version__, discovery, model_kind
 from redline.auth import KeyRing, TokenRules, TokenVerifier, mint_token, secret_key
 from redline.cli import outcome
 from redline.cli import plugins as cli_plugins
+from redline.client import Client
 from redline.clock import SystemClock
 from redline.kinds import registry
 from redline.kinds.model import Payload
@@ -134,6 +135,65 @@ def test_mint_says_what_is_missing(
     assert said in result.stderr
     assert "hunter2" not in result.stderr
     assert SECRET not in result.stderr
+
+
+def minted(redline: Callable[..., Result], scopes: str) -> list[str]:
+    """Mint a token; return what was said besides, and see that it is a token alone that a program would read."""
+    result = redline("token", "mint", "--org", "acme", "--scope", scopes, "--ttl", "60")
+    assert result.exit_code == 0
+    (token,) = result.stdout.splitlines()
+    principal = TokenVerifier(KeyRing((secret_key(SECRET, setting=""),)), TokenRules(), SystemClock()).verify(token)
+    assert principal.scopes == set(scopes.split())
+    assert token not in result.stderr
+    return result.stderr.splitlines()
+
+
+@pytest.mark.parametrize(("scopes", "said"), [
+    ("stream:read events:publish admin", []),
+    ("streams:read", ["streams:read is no scope of Redline's, nor one that a kind installed here asks for; did you mean stream:read?"]),
+    ("event:publish stream:read x x", ["did you mean events:publish?", "nor one that a kind installed here asks for"]),
+    ("stream:read,events:publish", ["; scopes are separated by spaces"]),
+])  # fmt: skip
+def test_mint_warns_of_scopes_that_nobody_asks_for(
+    redline: Callable[..., Result], environ: dict[str, str], scopes: str, said: list[str]
+) -> None:
+    environ["REDLINE_AUTH__SECRET"] = SECRET
+    lines = minted(redline, scopes)
+    assert len(lines) == len(said)
+    assert all(line.startswith("redline: warning: ") and line.endswith(end) for line, end in zip(lines, said, strict=True))
+
+
+VAULT = """
+from redline import Policy
+print("a plugin that talks")
+class Vault:
+    name = "vault.opened"
+    policy = Policy(scope="vault:watch")
+    schema = {"type": "object"}
+    def validate(self, data, /):
+        return b"{}"
+kind = Vault()
+"""
+
+
+def test_mint_knows_the_scopes_of_kinds_and_asks_them_only_where_it_must(
+    redline: Callable[..., Result], environ: dict[str, str], tmp_path: Path
+) -> None:
+    write_plugin(tmp_path, {"plug_vault": VAULT}, {"vault.opened": "plug_vault:kind"}, name="vault-kinds", version="1")
+    environ |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_PLUGINS_PATH": str(tmp_path)}
+    with forgotten():
+        assert minted(redline, "stream:read") == []
+        assert "plug_vault" not in sys.modules
+        assert minted(redline, "stream:read vault:watch") == ["a plugin that talks"]
+        (line,) = minted(redline, "stream:read vault:wach")
+    assert line.endswith("asks for; did you mean vault:watch?")
+
+
+@pytest.mark.usefixtures("folders")
+def test_mint_is_hindered_by_no_broken_plugin(redline: Callable[..., Result], environ: dict[str, str]) -> None:
+    environ["REDLINE_AUTH__SECRET"] = SECRET
+    (line,) = minted(redline, "doors:read")
+    assert line.endswith("nor one that a kind installed here (some of which cannot be used: redline kinds) asks for")
 
 
 def inspected(result: Result) -> dict[str, object]:
@@ -272,7 +332,7 @@ def test_plugins_of_folders_are_shown_with_distribution_version_origin_and_fault
 ) -> None:
     there, empty, gone = folders
     result = redline(command)
-    assert result.exit_code == 1
+    assert result.exit_code == (2 if command == "check" else 1)
     lines = [line.split() for line in result.stdout.splitlines()]
     assert ["door.opened", "Door", "opened", "2.0.0", "door-kinds", "7.1", str(there)] in [line[:7] for line in lines]
     assert ["run.stage", "Run", "stage", "1.0.0", "redline", __version__, "environment"] in [line[:7] for line in lines]
@@ -318,6 +378,8 @@ def test_check_sums_up_what_is_well(redline: Callable[..., Result], environ: dic
     for said in ("127.0.0.1:9000", "1 (HS256)", "kinds     6", "action.delivered", "environment", "redline serve would start"):
         assert said in result.stdout
     assert "warning: REDLINE_NOPE is not a setting" in result.stderr
+    assert result.stdout.splitlines()[-1].startswith("redline serve would start, with 1 warning, above, if ")
+    assert "All is well" not in result.stdout
     assert SECRET not in result.output
 
 
@@ -326,7 +388,7 @@ def test_check_tells_every_fault_at_once(redline: Callable[..., Result], environ
     environ |= {"REDLINE_AUTH__KEYS": f"{tmp_path / 'no.pem'},{tmp_path / 'bad.pem'}", "REDLINE_AUTH__JWKS": str(tmp_path / "no.jwks")}
     (tmp_path / "bad.pem").write_text("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
     result = redline("check")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "would start" not in result.stdout
     assert len(result.stderr.splitlines()) == 4
     for said in ("no.pem", "bad.pem", "no.jwks", "no_such_module"):
@@ -337,7 +399,7 @@ def test_check_tells_every_fault_at_once(redline: Callable[..., Result], environ
 def test_check_tells_of_plugins_although_the_settings_are_wrong(redline: Callable[..., Result], environ: dict[str, str]) -> None:
     environ |= {"REDLINE_PORT": "x", "REDLINE_LOG_LEVEL": "loud"}
     result = redline("check")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     lines = result.stderr.splitlines()
     assert len(lines) == 3
     assert all(line.startswith("redline: ") for line in lines)
@@ -346,14 +408,14 @@ def test_check_tells_of_plugins_although_the_settings_are_wrong(redline: Callabl
 
 def test_check_without_a_key_fails(redline: Callable[..., Result]) -> None:
     result = redline("check")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "REDLINE_AUTH__SECRET" in result.stderr
 
 
 def test_check_finds_keys_that_no_algorithm_uses(redline: Callable[..., Result], environ: dict[str, str]) -> None:
     environ |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_AUTH__ALGORITHMS": "RS256,ES256"}
     result = redline("check")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "REDLINE_AUTH__ALGORITHMS" in result.stderr
 
 
@@ -372,9 +434,60 @@ def test_check_says_where_nodes_need_a_secret_for_tickets_in_common(redline: Cal
 def test_check_finds_a_secret_that_is_both(redline: Callable[..., Result], environ: dict[str, str]) -> None:
     environ |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_TICKETS__SECRET": SECRET}
     result = redline("check")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "tickets.secret (REDLINE_TICKETS__SECRET): is a secret that tokens are signed with as well" in result.stderr
     assert SECRET not in result.output
+
+
+def test_check_says_that_all_is_well_where_nothing_was_warned_of(redline: Callable[..., Result], environ: dict[str, str]) -> None:
+    environ |= {"REDLINE_AUTH__SECRET": SECRET}
+    for flags in ([], ["--strict"]):
+        result = redline("check", *flags)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert result.stdout.splitlines()[-1].startswith("All is well: redline serve would start, if ")
+
+
+def test_strictly_a_warning_is_a_fault(redline: Callable[..., Result], environ: dict[str, str]) -> None:
+    environ |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_METRICS__ADMIN_OLNY": "true", "REDLINE_AUTH__AUDIENC": "me"}
+    lines = redline("check").stdout.splitlines()
+    assert lines[-1].startswith("redline serve would start, with 2 warnings, above, if ")
+    result = redline("check", "--strict")
+    assert (result.exit_code, "would start" in result.stdout) == (2, False)
+    assert [line.startswith("redline: warning: ") for line in result.stderr.splitlines()] == [True, True, False]
+    assert "2 warnings, above, and --strict takes none" in result.stderr.splitlines()[-1]
+
+
+def test_what_is_only_logged_of_a_file_of_keys_is_a_warning_too(
+    redline: Callable[..., Result], environ: dict[str, str], tmp_path: Path
+) -> None:
+    keys = {"keys": [{"kty": "oct", "k": "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE"}, {"kty": "strange"}]}
+    (tmp_path / "keys.json").write_text(json.dumps(keys))
+    environ["REDLINE_AUTH__JWKS"] = str(tmp_path / "keys.json")
+    result = redline("check", "--strict")
+    assert result.exit_code == 2
+    first, last = result.stderr.splitlines()
+    assert first.startswith("redline: warning: auth.jwks (REDLINE_AUTH__JWKS): ")
+    assert last.startswith("redline: 1 warning, above, ")
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("none/x.db", "cannot write beside"),
+    ("folder", "is a folder; name a file in it"),
+    ("text.db", "is damaged, or no event log: file is not a database."),
+    ("folder/x.db", None),
+    ("x.db", None),
+])  # fmt: skip
+def test_check_looks_at_the_file_of_a_log(
+    redline: Callable[..., Result], environ: dict[str, str], tmp_path: Path, name: str, said: str | None
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.db").write_text("a text\n")
+    environ |= {"REDLINE_AUTH__SECRET": SECRET, "REDLINE_EVENTLOG": f"sqlite:///{tmp_path / name}"}
+    result = redline("check")
+    assert result.exit_code == (0 if said is None else 2)
+    assert ("would start" in result.stdout) is (said is None)
+    assert result.stderr == "" if said is None else said in result.stderr
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "text.db"], "nothing is left behind"
 
 
 # publish and tail, before they call anybody.
@@ -410,3 +523,19 @@ def test_wrong_arguments_exit_with_2_and_a_line(redline: Callable[..., Result], 
 def test_lines_from_others_cannot_steer_a_terminal() -> None:
     assert outcome.printable("plain ünï \N{GRINNING FACE}") == "plain ünï \N{GRINNING FACE}"
     assert outcome.printable("\x1b[2J\x9b\u202e\U000e0001") == "\\u001b[2J\\u009b\\u202e\\U000e0001"
+
+
+@pytest.mark.parametrize(("flags", "attempts", "first_attempts"), [([], None, 10), (["--raw"], None, 10), (["--no-follow"], 4, 4)])
+def test_a_tail_that_was_connected_is_never_given_up(
+    redline: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, flags: list[str], attempts: int | None, first_attempts: int
+) -> None:
+    asked: list[dict[str, object]] = []
+
+    def subscribe(_: Client, *_kinds_and_start: object, **rest: object) -> None:
+        asked.append(rest)
+        msg = "enough"
+        raise ValueError(msg)
+
+    monkeypatch.setattr(Client, "subscribe", subscribe)
+    assert redline("tail", "--token", "t", *flags).exit_code == 2
+    assert [(one["attempts"], one["first_attempts"], one["control"]) for one in asked] == [(attempts, first_attempts, True)]

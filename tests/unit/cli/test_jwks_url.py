@@ -76,7 +76,7 @@ def test_check_says_why_there_are_none(
 def test_check_finds_that_no_algorithm_uses_them(redline: Callable[..., Result], environ: dict[str, str], idp: DocumentServer) -> None:
     environ["REDLINE_AUTH__ALGORITHMS"] = "HS256,RS256"
     result = redline("check")
-    assert (result.exit_code, len(idp.requests)) == (1, 1)
+    assert (result.exit_code, len(idp.requests)) == (2, 1)
     assert "allows none that these keys verify (ES256)" in result.stderr
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import re
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from redline.cli.outcome import json_line
-from redline.cli.screen import PALETTE, Notes, Screen, colour
+from redline.cli.screen import PALETTE, Screen, colour
 from redline.client import Event
 
 AT = "2026-11-22T10:00:00.123Z"
@@ -145,10 +144,9 @@ def test_interruptions_are_rules() -> None:
     assert all(re.fullmatch("─+ .* ─+", line) and len(line) == 60 for line in lines)
 
 
-def test_what_the_client_logs_is_a_rule_too() -> None:
+def test_a_note_is_a_rule_that_steers_no_terminal() -> None:
     terminal = Terminal(60)
-    said = ("%s; reconnecting in %.1f s.", ("broke off\x1b[2J", 2.0))
-    Notes(terminal.screen).handle(logging.LogRecord("redline.client", logging.INFO, "", 0, *said, None))
+    terminal.screen.note("broke off\x1b[2J; reconnecting in 2.0 s.", "yellow")
     (line,) = terminal.shown()
     assert line.strip("─ ") == "broke off\\u001b[2J; reconnecting in 2.0 s."
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from redline.errors import StartupError
+from redline.eventlog.sqlite.beforehand import look
 from redline.eventlog.sqlite.schema import APPLICATION_ID, MIGRATIONS, VERSION, bring_up_to_date
 from redline.testing.eventlogs.kit import draft
 from tests.unit.eventlog.sqlite.kit import opened
@@ -76,18 +78,41 @@ def shared() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+async def foreseen(path: Path) -> str:
+    """Return why a file is refused, which shows without opening it, in the same words."""
+    before = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
+    with pytest.raises(StartupError) as refused:
+        look(path)
+    assert (sorted(path.parent.iterdir()) if path.parent.is_dir() else []) == before
+    line = await refusal(path)
+    assert str(refused.value) == line
+    return line
+
+
+def modes(folder: Path) -> dict[str, int]:
+    """Return the permissions of every file in a folder."""
+    return {each.name: stat.S_IMODE(each.stat().st_mode) for each in folder.iterdir()}
+
+
 async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    assert "Make the folder" in await refusal(tmp_path / "none" / "events.db")
+    assert "Make the folder" in await foreseen(tmp_path / "none" / "events.db")
+    (tmp_path / "file").touch()
+    assert "(Not a directory)" in await foreseen(tmp_path / "file" / "events.db")
 
 
 async def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
-    assert "is a folder; name a file in it" in await refusal(tmp_path)
+    assert "is a folder; name a file in it" in await foreseen(tmp_path)
+
+
+async def test_a_folder_in_place_of_a_lock(tmp_path: Path) -> None:
+    (tmp_path / "events.db-lock").mkdir()
+    assert "(Is a directory)" in await foreseen(tmp_path / "events.db")
 
 
 async def test_a_read_only_folder(shared: Path) -> None:
     shared.chmod(0o555)  # noqa: ASYNC240 - nothing else runs on this loop
     with unprivileged():
-        assert "cannot write beside" in await refusal(shared / "events.db")
+        assert "cannot write beside" in await foreseen(shared / "events.db")
 
 
 async def test_a_read_only_file(shared: Path) -> None:
@@ -95,12 +120,56 @@ async def test_a_read_only_file(shared: Path) -> None:
     with unprivileged():
         async with opened(path) as following:
             ids = await following.append(draft())
-        path.chmod(0o444)
-        line = await refusal(path)
-        assert "is readonly to this process; let it write to the file" in line
+        for mode in (0o444, 0o000):
+            path.chmod(mode)
+            line = await foreseen(path)
+            assert "is readonly to this process; let it write to the file" in line
         path.chmod(0o644)
         async with opened(path) as following:
             assert await following.ids() == ids
+
+
+async def test_a_lock_of_somebody_else(shared: Path) -> None:
+    (shared / "events.db-lock").touch(0o400)
+    with unprivileged():
+        assert "cannot write beside" in await foreseen(shared / "events.db")
+
+
+async def test_what_can_be_used_is_not_refused_beforehand(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    look(path)
+    path.touch()
+    look(path)
+    path.unlink()
+    async with opened(path) as following:
+        await following.append(draft())
+        look(path)
+        await following.append(draft())
+    look(path)
+    assert set(modes(tmp_path)) == {"events.db", "events.db-lock"}
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o000, 0o077])
+async def test_a_new_file_and_what_is_beside_it_are_nobody_elses_to_read(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        async with opened(tmp_path / "events.db") as following:
+            await following.append(draft())
+            found = modes(tmp_path)
+    finally:
+        os.umask(before)
+    assert found == dict.fromkeys(["events.db", "events.db-lock", "events.db-shm", "events.db-wal"], 0o600)
+
+
+async def test_the_mode_of_a_file_that_is_there_is_its_owners_affair(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    async with opened(path):
+        pass
+    path.chmod(0o640)
+    async with opened(path) as following:
+        await following.append(draft())
+        found = modes(tmp_path)
+    assert found == {"events.db-lock": 0o600, **dict.fromkeys(["events.db", "events.db-shm", "events.db-wal"], 0o640)}
 
 
 async def test_a_file_that_another_process_has(tmp_path: Path) -> None:
@@ -130,14 +199,14 @@ async def test_a_file_that_another_process_has_by_a_second_name(tmp_path: Path) 
 
 async def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert "is no file but a device, a pipe or a socket" in await refusal(tmp_path / "pipe")
+    assert "is no file but a device, a pipe or a socket" in await foreseen(tmp_path / "pipe")
     assert os.listdir(tmp_path) == ["pipe"]  # noqa: PTH208 - nothing else runs on this loop
 
 
 async def test_what_cannot_be_looked_up(tmp_path: Path) -> None:
     (tmp_path / "one").symlink_to(tmp_path / "two")
     (tmp_path / "two").symlink_to(tmp_path / "one")
-    assert "cannot be looked up" in await refusal(tmp_path / "one")
+    assert "cannot be looked up" in await foreseen(tmp_path / "one")
     assert "cannot be looked up" in await refusal(tmp_path / ("a" * 300))
 
 
@@ -153,7 +222,8 @@ async def test_a_link_to_a_file_that_is_not_there_yet(tmp_path: Path) -> None:
 async def test_what_is_no_database(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "events.db"
     path.write_bytes(content)
-    assert "is damaged, or no event log" in await refusal(path)
+    line = await (refusal if content.startswith(b"SQLite") else foreseen)(path)
+    assert "is damaged, or no event log" in line
     assert path.read_bytes() == content
 
 
@@ -182,7 +252,7 @@ async def test_a_log_that_was_emptied_is_no_new_one(tmp_path: Path) -> None:
     async with opened(path) as following:
         await following.append(draft())
     path.write_bytes(b"")
-    line = await refusal(path)
+    line = await foreseen(path)
     assert "is empty, and was an event log before" in line
     assert "events.db-lock" in line
     path.unlink()
