@@ -11,7 +11,7 @@ set -euo pipefail
 
 folder=${1:?"name the folder that the servers keep their streams in: config/cluster.sh FOLDER"}
 here=$(cd "$(dirname "$0")" && pwd)
-command=redline
+command=redline secret=
 type -P redline >/dev/null || command=$(printf %q "$(cd "$here/.." && pwd)/.venv/bin/redline")
 PATH=$PATH:$here/../.venv/bin
 nats=${NATS_PORT:-4222} route=${ROUTE_PORT:-6222} monitor=${MONITOR_PORT:-8222} redline=${REDLINE_PORT:-8000}
@@ -74,7 +74,7 @@ for n in 0 1; do
 done
 
 if [[ -n ${REDLINE_AUTH__SECRET:-} ]]; then
-  echo "cluster.sh: a token: (${secret:-}$command token mint --org acme --scope 'stream:read events:publish' --ttl 3600)"
+  echo "cluster.sh: a token: ($secret$command token mint --org acme --scope 'stream:read events:publish' --ttl 3600)"
 fi
 echo "cluster.sh: NATS is ${servers[*]}, Redline is ${nodes[*]}; end any of them with kill -9 and see (Ctrl-C ends all)"
 wait

@@ -1,7 +1,7 @@
 """``redline check``: settings, plugins and keys, without serving.
 
-The law of this module: whatever would stop ``serve`` is found here, all of it at once, and nothing is started or left behind. It exits with
-what ``serve`` would exit with: 2 for what is wrong, 1 where only something outside is not there yet.
+The law of this module: whatever would stop ``serve`` is found here, all of it at once, and nothing is started or left behind. It exits
+with 2 for what is wrong, as ``serve`` does, and with 1 where only something outside is not there yet.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def check(
 ) -> None:
     """List the kinds, and say what would stop serve from starting, with one line for each fault, or that nothing would.
 
-    Exits as serve would: with 2 for what is wrong, and with 1 where all that is missing is not there yet (keys at a URL). Without --strict
-    what serve only warns of is told and counted.
+    Exits with 2 for what would stop serve, and with 1 where all that is missing is not there yet: keys at a URL, for which serve starts and
+    waits. Without --strict what serve only warns of is told and counted.
     """
     findings = Findings()
     with findings.logged():

@@ -74,7 +74,7 @@ def _warn_of_strange(scopes: list[str], settings: Settings) -> None:
     """Warn of scopes that nothing here asks for: most often they are misspelt.
 
     Once the token is printed, and where a scope is none of the core's only: which the kinds ask for is known when their plugins are loaded,
-    and one that hangs, prints or breaks must not cost a token.
+    and the token is out before any of them runs.
     """
     from redline.auth import ADMIN, EVENTS_PUBLISH, STREAM_READ  # noqa: PLC0415 - heavy
 

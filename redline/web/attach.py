@@ -101,7 +101,8 @@ def _warn_once(app: Sanic[Any, Any], warnings: list[str]) -> None:
     """Let a start of ``app`` log the warnings once.
 
     Sanic's manager, its workers and their helpers each import the application, and so attach: they would each say it all. So it is said
-    where the application starts, by the manager where there is one.
+    where the application starts, by the manager where there is one. Of several applications in one process the manager hears the first
+    alone; of another each worker says it.
     """
 
     async def warn(_: Sanic[Any, Any]) -> None:
@@ -109,7 +110,7 @@ def _warn_once(app: Sanic[Any, Any], warnings: list[str]) -> None:
             _logger.warning("%s", warning)
 
     async def warn_alone(app: Sanic[Any, Any]) -> None:
-        if not os.environ.get("SANIC_WORKER_NAME"):
+        if not os.environ.get("SANIC_WORKER_NAME") or not app.state.primary:
             await warn(app)
 
     if warnings:

@@ -461,7 +461,7 @@ def test_a_service_that_is_not_there_is_said_to_be_not_there(command: list[str],
     assert result.exit_code == 1
     assert f"{url} cannot be reached" in result.stderr
     assert "Traceback" not in result.output
-    waits = [line for line in result.stderr.splitlines() if line.endswith("; trying again for up to 30 s.")]
+    waits = [line for line in result.stderr.splitlines() if re.search(r"; trying again for up to \d\d s\.$", line)]
     assert waits == [result.stderr.splitlines()[0]]
     assert waits[0].startswith(f"redline: {url} cannot be reached")
 
@@ -507,7 +507,7 @@ def test_a_tail_goes_on_over_a_restart() -> None:
                 running.send_signal(signal.SIGINT)
                 _, log = running.communicate(timeout=STOP_SECONDS)
     lost, back = log.splitlines()
-    assert re.fullmatch(r"redline: the connection is lost: the service ended the stream: shutdown; reconnecting in 0\.\d s\.", lost)
+    assert re.fullmatch(r"redline: the connection is lost: .+; reconnecting in \d\.\d s\.", lost)
     assert back == "redline: connected again"
 
 

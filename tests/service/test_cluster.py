@@ -278,7 +278,9 @@ async def test_what_was_set_for_a_single_node_is_no_trap_and_an_impatient_end_le
             assert process.stdout is not None
             async with asyncio.timeout(30):
                 while not (mints := re.findall(r"^cluster\.sh: a token: (.*)$", "".join(said), re.MULTILINE)):
-                    said.append((await process.stdout.readline()).decode())
+                    line = (await process.stdout.readline()).decode()
+                    assert line, "it ended before it printed that"
+                    said.append(line)
             assert secrets[-1].partition("=")[2].strip() not in "".join(said)
             await asyncio.to_thread(admitted, mints[0], urls)
             server = re.findall(r"^\[(\d+)\]", (tmp_path / "store" / "nats-0.log").read_text(), re.MULTILINE)[-1]

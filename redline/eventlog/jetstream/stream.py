@@ -35,8 +35,8 @@ _TOO_MANY_STREAMS: Final = 10027
 _NEEDS_BYTES: Final = 10113
 _UNAVAILABLE: Final = 500
 _FIRST_ATTEMPTS: Final = (1.0, 1.0)
-"""How long the first attempts may take, in seconds: an election loses questions, and whoever asks again is answered. The next ones take the
-time that the options give: a server may be slow."""
+"""How long the first attempts may take, in seconds: an election loses questions, and whoever asks again is answered. The next ones have the
+time that the options give for each question: a server may be slow."""
 _HOPELESS: Final = {10028, 10047, _REPLICAS_ALONE}
 """Refusals that no waiting mends, though their code says so: not enough memory or disk for the stream, more replicas than servers."""
 
@@ -73,15 +73,17 @@ async def ensure(connection: Connection, options: JetStreamOptions, retention: R
 
 async def ensure_as(connection: Connection, options: JetStreamOptions, wanted: Mapping[str, Any]) -> Incarnation:
     """Return the stream that is named in a configuration; make it as that says where there is none. Raises as :func:`ensure`."""
-    clock, backoff, first = connection.clock, Backoff(), iter(_FIRST_ATTEMPTS)
+    clock, backoff, short = connection.clock, Backoff(), iter(_FIRST_ATTEMPTS)
     until = clock.monotonic() + options.timeout
     while True:
+        bound = next(short, None)
         try:
-            async with within(clock, next(first, options.timeout)):
+            if bound is None:
+                return await _ensure(connection, wanted)
+            async with within(clock, bound):
                 return await _ensure(connection, wanted)
         except TimeoutError:
-            if clock.monotonic() >= until:
-                raise LogUnavailable(f"The event log did not answer within {options.timeout:g} s. Try again shortly.") from None  # noqa: EM102, TRY003
+            pass  # of a short attempt; another is never the last one
         except (LogUnavailable, _NoPeersError) as error:  # a cluster that has just been started has no leader yet, or not all its servers
             if isinstance(error, NotAllowedError) or clock.monotonic() >= until:
                 raise

@@ -34,7 +34,7 @@ def look(path: Path) -> None:
         head = _beginning(path, len(_MAGIC))
     except OSError as error:
         raise not_beside(path, error.strerror) from None
-    if head not in {b"", _MAGIC}:
+    if len(head) > 1 and head != _MAGIC:  # SQLite takes a single byte for nothing
         raise StartupError(damaged(path, "file is not a database"))
 
 
