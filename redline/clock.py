@@ -12,11 +12,12 @@ import math
 import re
 import time
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
 
 _RFC3339 = re.compile(
@@ -54,6 +55,29 @@ class SystemClock:
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Schedule on the running loop, whose own clock may start elsewhere."""
         return asyncio.get_running_loop().call_later(max(0.0, when - time.monotonic()), callback)
+
+
+class within:  # noqa: N801 - used as a function is: ``async with within(clock, 5.0):``
+    """Run the block for at most ``seconds``; raise ``TimeoutError`` where it took longer.
+
+    A class, because the frames of a generator would hold the exception that they let through, and with it whatever the block had at hand.
+    """
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        """Take how long, and by which clock."""
+        self._clock = clock
+        self._seconds = seconds
+
+    async def __aenter__(self) -> None:
+        """Begin."""
+        self._bound = bound = asyncio.timeout(None)
+        await bound.__aenter__()
+        self._timer = self._clock.call_at(self._clock.monotonic() + self._seconds, partial(bound.reschedule, 0.0))
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        """End."""
+        self._timer.cancel()
+        await self._bound.__aexit__(kind, error, traceback)
 
 
 def rfc3339(seconds: float) -> str:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE: Final = "REDLINE_TOKEN"  # noqa: S105 - a variable's name
 URL_VARIABLE: Final = "REDLINE_URL"
-FOREIGN: Final = frozenset({TOKEN_VARIABLE, URL_VARIABLE})
-"""Variables that look like settings of the service, and are the client commands' own."""
 EXIT_CODES: Final = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted, 141 whoever read the output has gone."
 USAGE: Final = 2
 FAILED: Final = 1
@@ -48,4 +46,4 @@ def settings_of(config: Path | None, flags: Mapping[str, object] | None = None) 
     """Return the settings as ``serve`` would read them; raises :class:`~redline.errors.StartupError`."""
     from redline.settings import load_settings  # noqa: PLC0415 - heavy
 
-    return load_settings(config, os.environ, flags or {}, foreign=FOREIGN)
+    return load_settings(config, os.environ, flags or {})

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from redline.client.errors import SERVER_FAULT, UNAUTHENTICATED, BadAnswer, ClientError, Refused, Unreachable
-from redline.client.retry import retry_after, within
+from redline.client.retry import retry_after
+from redline.clock import within
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -57,7 +58,7 @@ class Credential:
 class Connection:
     """The service at ``url``, as one caller sees it.
 
-    ``within`` bounds a block in time (:func:`redline.client.retry.within`); the rest are parameters of :class:`redline.client.Client`.
+    ``within`` bounds a block in time (:func:`redline.clock.within`); the rest are parameters of :class:`redline.client.Client`.
     """
 
     http: httpx.AsyncClient

@@ -6,15 +6,13 @@ in time, and never earlier than the service asked for. It does not know what is 
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from redline.clock import Clock
 
@@ -95,15 +93,3 @@ def retry_after(value: str | None, now: float) -> float | None:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)
     except (ValueError, OverflowError):
         return None
-
-
-@asynccontextmanager
-async def within(clock: Clock, seconds: float) -> AsyncIterator[None]:
-    """Raise ``TimeoutError`` where the block takes longer than ``seconds`` of ``clock``."""
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(None) as scope:
-        timer = clock.call_at(clock.monotonic() + seconds, lambda: scope.reschedule(loop.time()))
-        try:
-            yield
-        finally:
-            timer.cancel()

@@ -16,8 +16,8 @@ from httpx_sse import EventSource
 
 from redline.client.errors import SERVER_FAULT, UNAUTHENTICATED, BadAnswer, ClientError, Refused, StreamEnded, Unreachable
 from redline.client.events import CLOSING, EXPIRING, GAP, OPEN, Event
-from redline.client.retry import within
 from redline.client.watched import OPENING_SECONDS, Watched, patience
+from redline.clock import within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

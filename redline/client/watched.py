@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from redline.client.errors import BadAnswer
-from redline.client.retry import within
+from redline.clock import within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 PREFIX = "REDLINE_"
+CLIENT_VARIABLES = frozenset({"REDLINE_TOKEN", "REDLINE_URL"})
+"""What the client commands read, and whoever develops with a service has most likely set: no settings, and no mistakes."""
 _LONGEST = 100
 _LINK = re.compile(r"(?:tcp|udp|sctp)://")
 _LINKS = re.compile(r"REDLINE_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)")
@@ -48,13 +50,11 @@ def load_settings(
     config: Path | None,
     environ: Mapping[str, str],
     overrides: Mapping[str, object] = MappingProxyType({}),
-    *,
-    foreign: frozenset[str] = frozenset(),
 ) -> Settings:
     """Read the settings; ``settings_warnings`` of the result holds what was odd.
 
     ``config`` is a TOML file, ``environ`` usually ``os.environ``, ``overrides`` what flags said, nested as the file is (None: not said).
-    ``foreign`` are ``REDLINE_*`` variables that the caller reads for purposes of its own. Raises :class:`StartupError`.
+    Raises :class:`StartupError`.
     """
     fields = leaves()
     faults: list[str] = []
@@ -62,7 +62,7 @@ def load_settings(
     given: dict[_Path, _Given] = {}
     if config is not None:
         given |= _flat(_toml(config, faults), f"from {config}", fields, faults)
-    known = _known(environ, {_variable(path) for path in fields}, foreign, warnings)
+    known = _known(environ, {_variable(path) for path in fields}, warnings)
     given |= _flat(_Environment(known)(), "from the environment", fields, faults)
     given |= _flat(overrides, "from the command line", fields, faults)
     nested: dict[str, Any] = {}
@@ -110,7 +110,7 @@ def _toml(config: Path, faults: list[str]) -> Mapping[str, object]:
     return {}
 
 
-def _known(environ: Mapping[str, str], names: set[str], foreign: frozenset[str], warnings: list[str]) -> dict[str, str]:
+def _known(environ: Mapping[str, str], names: set[str], warnings: list[str]) -> dict[str, str]:
     """Return the variables that are settings; warn of the others that look as if they were meant to be."""
     known: dict[str, str] = {}
     for name in sorted(name for name in environ if name.startswith(PREFIX)):
@@ -123,7 +123,7 @@ def _known(environ: Mapping[str, str], names: set[str], foreign: frozenset[str],
                 )
         elif name in names:
             known[name] = value
-        elif name not in foreign and not _LINKS.fullmatch(name):
+        elif name not in CLIENT_VARIABLES and not _LINKS.fullmatch(name):
             warnings.append(f"{_shown(name)} is not a setting and is ignored{_meant(name.upper(), sorted(names), '__')}")
     return known
 

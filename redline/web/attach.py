@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
-CLIENTS: Final = frozenset({"REDLINE_TOKEN", "REDLINE_URL"})
-"""Variables of the client commands, which whoever develops the application may well have set: no settings, and no mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def attach(  # noqa: PLR0913 - the last three are create_app's, for tests and sp
         msg = f"the application {app.name} has a Redline already, at app.ctx.redline"
         raise ValueError(msg)
     if settings is None:
-        settings = load_settings(None, os.environ, foreign=CLIENTS)
+        settings = load_settings(None, os.environ)
     warnings = list(settings.settings_warnings)
     if settings.cors.origins:
         msg = (

@@ -28,13 +28,12 @@ from sanic.response import HTTPResponse, empty
 import redline
 from redline import Policy
 from redline.auth import mint_token
-from redline.cli.options import FOREIGN
 from redline.client import Client
 from redline.clock import SystemClock
 from redline.errors import IdempotencyConflict, Internal, InvalidPayload, RedlineError, StartupError, UnknownKind
 from redline.settings import load_settings
+from redline.settings.load import CLIENT_VARIABLES
 from redline.testing import EventParser, StreamConnection
-from redline.web.attach import CLIENTS
 from redline.web.connection import is_optimised
 from tests.contracts.eventlog.jetstreams import Stream
 from tests.examples.price_watch import NAME, create_app
@@ -407,10 +406,6 @@ async def test_what_a_plugin_did_to_the_publisher_is_logged_once(caplog: pytest.
     assert record.exc_info or record.exc_text
 
 
-def test_the_clients_variables_are_those_of_the_commands() -> None:
-    assert CLIENTS == FOREIGN
-
-
 async def test_the_publisher_works_while_the_application_does() -> None:
     app, attached = bare()
     with pytest.raises(RuntimeError, match="before_server_start"):
@@ -520,7 +515,7 @@ async def test_app_run_serves_live_streams_and_ends_them(tmp_path: Path, workers
     assert "eyJ" not in said
     assert "Traceback" not in said
     assert said.count("REDLINE_NOPE is not a setting") == 1, "not once for each process that imports the application"
-    assert not any(f"{name} is not a setting" in said for name in FOREIGN), "the client commands' own"
+    assert not any(f"{name} is not a setting" in said for name in CLIENT_VARIABLES), "the client commands' own"
 
 
 def test_several_worker_processes_are_refused_by_name(tmp_path: Path) -> None:

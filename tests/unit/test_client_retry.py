@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from redline.client import Retry
-from redline.client.retry import Budget, retry_after, within
+from redline.client.retry import Budget, retry_after
+from redline.clock import within
 from redline.testing import ManualClock
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from redline.cli.options import TOKEN_VARIABLE, URL_VARIABLE
 from redline.errors import StartupError
 from redline.logs import LEVELS
 from redline.settings import AuthSettings, HistorySettings, Settings, leaves, load_settings, takes
-from redline.settings.load import PREFIX
+from redline.settings.load import CLIENT_VARIABLES, PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -534,7 +535,11 @@ def test_an_unknown_variable_is_warned_of_and_stops_nothing(name: str, meant: st
 
 def test_variables_of_others_are_none_of_its_business() -> None:
     assert load_settings(None, {"PATH": "x", "redline_port": "1", "XREDLINE_PORT": "1", "REDLINES": "1"}) == Settings()
-    assert load_settings(None, {"REDLINE_TOKEN": "x"}, foreign=frozenset({"REDLINE_TOKEN"})).settings_warnings == ()
+
+
+def test_the_variables_of_the_client_commands_are_no_mistakes() -> None:
+    assert {TOKEN_VARIABLE, URL_VARIABLE} == CLIENT_VARIABLES
+    assert load_settings(None, dict.fromkeys(CLIENT_VARIABLES, "x")).settings_warnings == ()
 
 
 KUBERNETES = {

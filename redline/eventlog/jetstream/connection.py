@@ -12,10 +12,11 @@ import random
 import secrets
 from typing import TYPE_CHECKING, Final
 
+from redline.clock import within
 from redline.errors import LogUnavailable, NotYetError, StartupError
 from redline.eventlog.jetstream.client import Client, Refused
 from redline.eventlog.jetstream.requests import Requests
-from redline.eventlog.jetstream.waiting import Backoff, pause, within
+from redline.eventlog.jetstream.waiting import Backoff, pause
 from redline.eventlog.urls import SETTING
 from redline.logs import redact
 

@@ -13,6 +13,7 @@ import math
 import secrets
 from typing import TYPE_CHECKING, Final
 
+from redline.clock import within
 from redline.errors import LogUnavailable
 from redline.eventlog.jetstream import wire
 from redline.eventlog.jetstream.catching import CatchingUp, LostError
@@ -21,7 +22,7 @@ from redline.eventlog.jetstream.making import TooManyConsumersError, make_consum
 from redline.eventlog.jetstream.progress import Progress
 from redline.eventlog.jetstream.refusal import NotAllowedError
 from redline.eventlog.jetstream.requests import ApiError
-from redline.eventlog.jetstream.waiting import Backoff, pause, within
+from redline.eventlog.jetstream.waiting import Backoff, pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,7 +161,7 @@ class Following:
             except Exception:
                 _logger.exception("The stream %s cannot be followed.", self._stream)
                 why = "an error of ours"
-            _logger.info("The stream %s is followed anew, from behind its message %d: %s.", self._stream, self.followed, why.rstrip("."))
+            _logger.info("The stream %s is followed anew, after its message %d: %s.", self._stream, self.followed, why.rstrip("."))
             await pause(self._clock, min(patience, backoff.delay()))
         lost = "The event log's stream is gone, or another one. Try again shortly."
         self.progress.fail(lost)

@@ -15,10 +15,11 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from redline.clock import within
 from redline.errors import LogUnavailable, StartupError
 from redline.eventlog.jetstream.keystream import KeyStream
 from redline.eventlog.jetstream.refusal import NotAllowedError
-from redline.eventlog.jetstream.waiting import Backoff, within
+from redline.eventlog.jetstream.waiting import Backoff
 
 if TYPE_CHECKING:
     from redline.clock import Clock

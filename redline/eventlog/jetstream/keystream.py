@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from redline.clock import within
 from redline.errors import LogUnavailable
 from redline.eventlog.jetstream import entries
 from redline.eventlog.jetstream.configuration import configuration
 from redline.eventlog.jetstream.history import History
 from redline.eventlog.jetstream.stream import ensure_as, inspect_at
 from redline.eventlog.jetstream.subjects import keys_of
-from redline.eventlog.jetstream.waiting import within
 from redline.eventlog.retention import Retention
 
 if TYPE_CHECKING:

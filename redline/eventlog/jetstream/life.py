@@ -10,12 +10,12 @@ import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
+from redline.clock import within
 from redline.errors import LogUnavailable
 from redline.eventlog.contract import Bounds, EvictedError, Mark, Record, Tail
 from redline.eventlog.jetstream.intake import Intake
 from redline.eventlog.jetstream.reading import Reader
 from redline.eventlog.jetstream.seal import ORIGIN, Sealed
-from redline.eventlog.jetstream.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

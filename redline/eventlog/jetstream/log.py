@@ -11,6 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+from redline.clock import within
 from redline.errors import LogUnavailable, NotYetError, StartupError
 from redline.eventlog.jetstream.appending import Appending
 from redline.eventlog.jetstream.connection import Connection
@@ -27,7 +28,7 @@ from redline.eventlog.jetstream.rights import Rights
 from redline.eventlog.jetstream.stream import ensure
 from redline.eventlog.jetstream.subjects import keys_of
 from redline.eventlog.jetstream.vouching import Vouching
-from redline.eventlog.jetstream.waiting import Backoff, pause, within
+from redline.eventlog.jetstream.waiting import Backoff, pause
 from redline.eventlog.urls import SETTING
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
+from redline.clock import within
 from redline.errors import LogUnavailable
-from redline.eventlog.jetstream.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from redline.clock import within
 from redline.errors import LogUnavailable, OverCapacity
 from redline.eventlog.jetstream.connection import unreachable
 from redline.eventlog.jetstream.journal import Journal
@@ -15,7 +16,6 @@ from redline.eventlog.jetstream.keys import Keys
 from redline.eventlog.jetstream.message import nonce_of
 from redline.eventlog.jetstream.seal import Sealer
 from redline.eventlog.jetstream.subjects import org_of
-from redline.eventlog.jetstream.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

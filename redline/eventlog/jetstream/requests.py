@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
+from redline.clock import within
 from redline.errors import LogUnavailable, RedlineError
 from redline.eventlog.jetstream import wire
 from redline.eventlog.jetstream.refusal import SUBSCRIBE, NotAllowedError
-from redline.eventlog.jetstream.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from redline.clock import parse_rfc3339
+from redline.clock import parse_rfc3339, within
 from redline.errors import LogUnavailable, StartupError
 from redline.eventlog.jetstream.configuration import NANO, configuration, differences, fault_of, key_of
 from redline.eventlog.jetstream.refusal import NotAllowedError
 from redline.eventlog.jetstream.requests import ApiError
-from redline.eventlog.jetstream.waiting import Backoff, pause, within
+from redline.eventlog.jetstream.waiting import Backoff, pause
 from redline.eventlog.urls import SETTING
 
 if TYPE_CHECKING:

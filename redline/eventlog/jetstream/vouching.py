@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from redline.clock import within
 from redline.errors import LogUnavailable
 from redline.eventlog.jetstream.stream import inspect
-from redline.eventlog.jetstream.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,39 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from redline.clock import Clock
 
 _FIRST: Final = 0.05
 _MOST: Final = 2.0
-
-
-class within:  # noqa: N801 - used as a function is: ``async with within(clock, 5.0):``
-    """Run the block for at most ``seconds``; raise ``TimeoutError`` where it took longer.
-
-    A class, because the frames of a generator would hold the exception that they let through, and with it whatever the block had at hand.
-    """
-
-    def __init__(self, clock: Clock, seconds: float) -> None:
-        """Take how long, and by which clock."""
-        self._clock = clock
-        self._seconds = seconds
-
-    async def __aenter__(self) -> None:
-        """Begin."""
-        self._bound = bound = asyncio.timeout(None)
-        await bound.__aenter__()
-        self._timer = self._clock.call_at(self._clock.monotonic() + self._seconds, partial(bound.reschedule, 0.0))
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        """End."""
-        self._timer.cancel()
-        await self._bound.__aexit__(kind, error, traceback)
 
 
 async def pause(clock: Clock, seconds: float) -> None:
