@@ -473,16 +473,16 @@ def hear(program: subprocess.Popen[str], *awaited: str) -> None:
 
 KNOWN = "the manager knows its worker"
 MANAGED = f"""
-import runpy
+import runpy, sys
 from sanic.worker.manager import WorkerManager
 waits = WorkerManager.wait_for_ack
 def wait_for_ack(self):
     waits(self)
     print({KNOWN!r}, flush=True)
 WorkerManager.wait_for_ack = wait_for_ack
-runpy.run_path({str(EXAMPLE)!r}, run_name=__name__)
+runpy.run_path(sys.argv.pop(1), run_name=__name__)
 """
-"""The example, and a word of Sanic's manager once it has heard of its worker: of a stop that is asked for before, though the worker serves
+"""A program, and a word of Sanic's manager once it has heard of its worker: of a stop that is asked for before, though the worker serves
 already, the manager tells itself again and again, and never comes to it (``WorkerManager.wait_for_ack``)."""
 
 
@@ -491,7 +491,7 @@ async def test_app_run_serves_live_streams_and_ends_them(tmp_path: Path, workers
     log, port, managed = tmp_path / "log", free_ports(1)[0], tmp_path / "managed.py"
     managed.write_text(MANAGED)
     odd = {"REDLINE_NOPE": "x", "REDLINE_URL": "http://127.0.0.1:1", "REDLINE_TOKEN": "x"}
-    with running([sys.executable, str(managed), str(port), workers], log, **odd) as program:
+    with running([sys.executable, str(managed), str(EXAMPLE), str(port), workers], log, **odd) as program:
         await asyncio.to_thread(hear, program, OPEN, *([KNOWN] if workers == "1" else []))
         url = f"http://127.0.0.1:{port}"
         async with asyncio.timeout(LONGEST), httpx.AsyncClient() as http, Client(f"{url}/live", token()) as client:
@@ -516,6 +516,34 @@ async def test_app_run_serves_live_streams_and_ends_them(tmp_path: Path, workers
     assert "Traceback" not in said
     assert said.count("REDLINE_NOPE is not a setting") == 1, "not once for each process that imports the application"
     assert not any(f"{name} is not a setting" in said for name in CLIENT_VARIABLES), "the client commands' own"
+
+
+SECOND = """
+import sys
+import redline
+from sanic import Sanic
+first, second = Sanic("First"), Sanic("Second")
+redline.attach(second, url_prefix="/live")
+@second.after_server_start
+async def tell(app):
+    print("the second is open", flush=True)
+if __name__ == "__main__":
+    for app, port in zip((first, second), sys.argv[1:], strict=True):
+        app.prepare(port=int(port))
+    Sanic.serve()
+"""
+
+
+def test_in_a_second_application_warnings_are_not_lost(tmp_path: Path) -> None:
+    log, managed, second = tmp_path / "log", tmp_path / "managed.py", tmp_path / "second.py"
+    managed.write_text(MANAGED)
+    second.write_text(SECOND)
+    ports = [str(port) for port in free_ports(2)]
+    with running([sys.executable, str(managed), str(second), *ports], log, REDLINE_NOPE="x") as program:
+        hear(program, "the second is open", KNOWN)
+        program.send_signal(signal.SIGTERM)
+        program.communicate(timeout=LONGEST)
+    assert log.read_text().count("REDLINE_NOPE is not a setting") == 1
 
 
 def test_several_worker_processes_are_refused_by_name(tmp_path: Path) -> None:

@@ -230,10 +230,24 @@ async def both_are_one_service(urls: list[str]) -> None:
         await moved.close()
 
 
+async def mint_of(process: Process, said: list[str]) -> str:
+    """Return the command that makes a token, once it is printed; what comes until then is added to ``said``."""
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        while not (mints := re.findall(r"^cluster\.sh: a token: (.*)$", "".join(said), re.MULTILINE)):
+            line = (await process.stdout.readline()).decode()
+            assert line, "it ended before it printed that"
+            said.append(line)
+    return str(mints[0])
+
+
 async def test_the_script_starts_all_and_ends_all(tmp_path: Path) -> None:
     nats, route, monitor, redline = free_ports_in_a_row(3), free_ports_in_a_row(3), free_ports_in_a_row(3), free_ports_in_a_row(2)
     ports = {"NATS_PORT": nats, "ROUTE_PORT": route, "MONITOR_PORT": monitor, "REDLINE_PORT": redline}
-    async with running(f"exec config/cluster.sh {tmp_path}", **{name: str(port) for name, port in ports.items()}) as (process, urls):
+    command, said, others = f"exec config/cluster.sh {tmp_path}", list[str](), {"secret": "inherited", "command": "inherited"}
+    async with running(command, said, **others, **{name: str(port) for name, port in ports.items()}) as (process, urls):
+        assert await mint_of(process, said) == "(redline token mint --org acme --scope 'stream:read events:publish' --ttl 3600)"
+        assert "inherited" not in "".join(said)
         assert urls == [f"http://127.0.0.1:{redline}", f"http://127.0.0.1:{redline + 1}"]
         await both_are_one_service(urls)
         process.send_signal(signal.SIGTERM)
@@ -275,14 +289,9 @@ async def test_what_was_set_for_a_single_node_is_no_trap_and_an_impatient_end_le
         said: list[str] = []
         async with running(command, said, **left, **{name: str(port) for name, port in given.items()}) as (process, urls):
             secrets.append((tmp_path / "store" / "environment").read_text())
-            assert process.stdout is not None
-            async with asyncio.timeout(30):
-                while not (mints := re.findall(r"^cluster\.sh: a token: (.*)$", "".join(said), re.MULTILINE)):
-                    line = (await process.stdout.readline()).decode()
-                    assert line, "it ended before it printed that"
-                    said.append(line)
+            mint = await mint_of(process, said)
             assert secrets[-1].partition("=")[2].strip() not in "".join(said)
-            await asyncio.to_thread(admitted, mints[0], urls)
+            await asyncio.to_thread(admitted, mint, urls)
             server = re.findall(r"^\[(\d+)\]", (tmp_path / "store" / "nats-0.log").read_text(), re.MULTILINE)[-1]
             os.kill(int(server), signal.SIGSTOP)
             process.send_signal(signal.SIGTERM)

@@ -170,3 +170,17 @@ async def test_what_a_nats_that_stands_still_did_not_take_is_free(nats_server: N
                 assert garbage() == []
             finally:
                 nats_server.resume()
+
+
+async def test_what_a_nats_that_is_gone_cannot_give_is_free(nats_server: NatsServer) -> None:
+    with no_collector():
+        async with serving({"eventlog": f"{nats_server.url}?timeout=1"}) as service:
+            caller = Caller(service)
+            assert await caller.one(caller.good) == 201
+            nats_server.kill()
+            for number in range(4):
+                if number == 1:
+                    garbage()
+                assert await caller.get(caller.stream()) == 503
+            await caller.get("/health/live")
+            assert garbage() == []

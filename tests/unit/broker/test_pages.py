@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from redline.broker import pages as pages_module
 from redline.broker.broker import Limits
-from redline.errors import LogUnavailable
+from redline.errors import LogUnavailable, RedlineError
 from redline.eventlog.memory import Retention
+from tests.garbage import garbage, no_collector
 from tests.unit.broker.kit import ACME, FakeSink, Reader, bench, turns
 from tests.unit.broker.logs import RemoteLog
 
@@ -64,6 +66,22 @@ async def test_a_page_that_cannot_be_read_is_nobodys_and_is_asked_for_again() ->
         reader = await made.opened(after=ids[0])
         await turns(200)
         assert reader.ids == ids[1:]
+
+
+async def test_what_a_page_could_not_be_read_for_is_kept_by_nobody() -> None:
+    with no_collector():
+        async with bench(SMALL, ROOMY, RemoteLog) as made:
+            for _ in range(20):
+                await made.publish("run.stage")
+            topic = (await made.opened()).opening.topic
+            assert isinstance(made.log, RemoteLog)
+            made.log.errors["read"] = LogUnavailable("away")
+            with suppress(LogUnavailable):
+                await made.broker.pages.after(topic, 1)
+            made.log.errors.clear()
+            del topic
+            await turns()
+            assert garbage((RedlineError,)) == []
 
 
 async def test_what_is_kept_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

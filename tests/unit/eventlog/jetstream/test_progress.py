@@ -11,6 +11,7 @@ from redline.errors import LogUnavailable
 from redline.eventlog.jetstream.progress import Progress
 from redline.eventlog.jetstream.wire import Message
 from redline.testing.clock import ManualClock
+from tests.garbage import garbage, no_collector
 from tests.unit.eventlog.jetstream.kit import Heard, turns
 
 if TYPE_CHECKING:
@@ -65,6 +66,18 @@ async def test_who_waits_is_told_when_it_ends(progress: Progress) -> None:
     for each in waiting:
         with pytest.raises(LogUnavailable, match="closed, for a test"):
             await each
+
+
+async def test_what_a_wait_ended_with_is_kept_by_nobody(progress: Progress) -> None:
+    with no_collector():
+        waiting = asyncio.ensure_future(progress.reached(9))
+        await turns()
+        progress.fail("gone")
+        (refused,) = await asyncio.gather(waiting, return_exceptions=True)
+        assert isinstance(refused, LogUnavailable)
+        del waiting, refused
+        await turns()
+        assert garbage() == []
 
 
 async def test_a_wait_has_an_end(progress: Progress) -> None:
